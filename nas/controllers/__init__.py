@@ -1,0 +1,1 @@
+"""Search controllers: each in one file, over one loop, one budget and one history."""

@@ -1,0 +1,1 @@
+"""Raw evidence and networks in, rows out: the shared words, and readers that never guess."""

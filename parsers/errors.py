@@ -1,0 +1,37 @@
+"""What can go wrong while reading evidence.
+
+::
+
+    ParsersError
+    ├── DeviceConfigError      a tier or phone TOML is absent or wrong
+    ├── NetworkError           a network file cannot be read as layers
+    ├── RunLogError            the runner's records contradict each other
+    ├── OrtProfileError        an ONNX Runtime profile cannot be read
+    └── StatsError             a stats table is absent, torn or of another version
+"""
+
+from __future__ import annotations
+
+
+class ParsersError(Exception):
+    """Base of everything that ``parsers`` raises on bad input; its text is one line, fit to print."""
+
+
+class DeviceConfigError(ParsersError):
+    """A tier or phone TOML is absent or wrong."""
+
+
+class NetworkError(ParsersError):
+    """A network file cannot be read as layers."""
+
+
+class RunLogError(ParsersError):
+    """The runner's records contradict each other."""
+
+
+class OrtProfileError(ParsersError):
+    """An ONNX Runtime profile cannot be read."""
+
+
+class StatsError(ParsersError):
+    """A stats table is absent, torn or of another version."""

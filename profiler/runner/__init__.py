@@ -1,0 +1,1 @@
+"""The C runner that works on the device, and how it is built for the host."""
