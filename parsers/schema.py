@@ -188,11 +188,11 @@ class Measurement:
     processes: int | None = _column("1", "processes that the figures stand on", default=None)
     samples: int | None = _column("1", "iterations kept, all processes together", default=None)
     samples_dropped: int | None = _column("1", "iterations dropped for involuntary context switches", default=None)
-    load_peak_mb: float | None = _column("MB", "peak resident size up to the end of loading", default=None)
-    resident_mb: float | None = _column("MB", "resident size after warm-up", default=None)
-    run_peak_mb: float | None = _column("MB", "peak resident size while running", default=None)
+    load_peak_mb: float | None = _column("MB", "peak resident size while loading, less the runtime's own before it", default=None)
+    resident_mb: float | None = _column("MB", "resident size after warm-up, less the runtime's own", default=None)
+    run_peak_mb: float | None = _column("MB", "peak resident size while running, less the runtime's own; below 1 MB null", default=None)
     peak_memory_mb: float | None = _column(
-        "MB", "run_peak_mb over the empty runtime; a formula in modelled rows", default=None
+        "MB", "run_peak_mb where measured; a formula in modelled rows", default=None
     )
     power_mw: float | None = _column("mW", "power net of awake idle", default=None)
     power_gross_mw: float | None = _column("mW", "power with idle", default=None)
