@@ -1,0 +1,46 @@
+"""What can go wrong between the bench and its evidence.
+
+::
+
+    ProfilerError
+    ├── PlatformError          this machine cannot measure
+    ├── RunnerBuildError       the runner cannot be compiled, or the runtime is not there
+    ├── SuiteError             a suite, layer file or model yields nothing to measure
+    ├── DeviceNotFoundError    no such device
+    ├── CampaignError          a campaign's folder belongs to other settings, or is in use
+    └── RunnerError            the runner stopped before its plan was done
+"""
+
+from __future__ import annotations
+
+
+class ProfilerError(Exception):
+    """Base of everything that ``profiler`` raises on bad input; its text is one line, fit to print."""
+
+
+class PlatformError(ProfilerError):
+    """This machine cannot measure."""
+
+
+class RunnerBuildError(ProfilerError):
+    """The runner cannot be compiled, or the runtime library is not there."""
+
+
+class SuiteError(ProfilerError):
+    """A suite, a layer file or a model yields nothing that can be measured."""
+
+
+class DeviceNotFoundError(ProfilerError):
+    """No device of that name can be reached."""
+
+    def __init__(self, device: str, *, known: tuple[str, ...]) -> None:
+        super().__init__(f"No device {device!r} here. Devices that can be measured now: {', '.join(known)}.")
+        self.device, self.known = device, known
+
+
+class CampaignError(ProfilerError):
+    """A campaign's folder belongs to other settings, or another program is working on it."""
+
+
+class RunnerError(ProfilerError):
+    """The runner stopped before its plan was done."""
