@@ -188,12 +188,14 @@ class Measurement:
     processes: int | None = _column("1", "processes that the figures stand on", default=None)
     samples: int | None = _column("1", "iterations kept, all processes together", default=None)
     samples_dropped: int | None = _column("1", "iterations dropped for involuntary context switches", default=None)
-    load_peak_mb: float | None = _column("MB", "peak resident size while loading, less the runtime's own before it", default=None)
-    resident_mb: float | None = _column("MB", "resident size after warm-up, less the runtime's own", default=None)
-    run_peak_mb: float | None = _column("MB", "peak resident size while running, less the runtime's own; below 1 MB null", default=None)
-    peak_memory_mb: float | None = _column(
-        "MB", "run_peak_mb where measured; a formula in modelled rows", default=None
+    load_peak_mb: float | None = _column(
+        "MB", "peak resident size while loading, less the runtime's own before it", default=None
     )
+    resident_mb: float | None = _column("MB", "resident size after warm-up, less the runtime's own", default=None)
+    run_peak_mb: float | None = _column(
+        "MB", "peak resident size while running, less the runtime's own; below 1 MB null", default=None
+    )
+    peak_memory_mb: float | None = _column("MB", "run_peak_mb where measured; a formula in modelled rows", default=None)
     power_mw: float | None = _column("mW", "power net of awake idle", default=None)
     power_gross_mw: float | None = _column("mW", "power with idle", default=None)
     energy_mj: float | None = _column("mJ", "energy of one run", default=None)

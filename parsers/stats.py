@@ -1,0 +1,111 @@
+"""``stats.parquet``: rows in, a file out, and back again.
+
+The table has one column per entry of ``parsers.schema.COLUMNS`` and carries the schema's version in the file's
+metadata, so that a reader refuses what it does not understand instead of guessing. It is written beside its place and
+renamed, so that a reader never sees half of it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from parsers.errors import StatsError
+from parsers.schema import COLUMNS, SCHEMA_VERSION, Column, Row, row_values
+
+KEY = ("campaign", "device", "job")
+"""What makes a row of the table unique."""
+
+_VERSION = b"autocomet.schema_version"
+
+_ARROW_TYPES: dict[type, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+def rows_to_frame(rows: Iterable[Row]) -> pd.DataFrame:
+    """Lay rows out as a table with the columns of ``stats.parquet``, in its order."""
+    return _to_frame(pa.Table.from_pylist([row_values(row) for row in rows], schema=_schema()))
+
+
+def write_stats(frames: pd.DataFrame | Sequence[Row], path: Path) -> int:
+    """Write a stats table and return its number of rows.
+
+    Args:
+        frames: rows, or a table read by :func:`read_stats`.
+        path: the Parquet file; its folder is made where it is absent.
+
+    Raises:
+        StatsError: two rows share a key (campaign, device, job), or the file cannot be written.
+    """
+    frame = frames if isinstance(frames, pd.DataFrame) else rows_to_frame(frames)
+    twins = frame[frame.duplicated(list(KEY), keep=False)]
+    if len(twins):
+        campaign, device, job = (twins.iloc[0][name] for name in KEY)
+        raise StatsError(f"{path}: two rows for job {job!r} of campaign {campaign!r} on {device!r}; a job is one row.")
+    table = pa.Table.from_pandas(frame, schema=_schema(), preserve_index=False)
+    _write_atomically(table, path)
+    return int(table.num_rows)
+
+
+def read_stats(path: Path) -> pd.DataFrame:
+    """Read a stats table.
+
+    Returns:
+        One row per job, with the columns of ``parsers.schema.COLUMNS`` in their order. Nulls are NaN or None.
+
+    Raises:
+        StatsError: no such file, not a complete Parquet file, another schema version, or a column is missing.
+    """
+    if not path.is_file():
+        raise StatsError(f"{path}: no such table. 'profile collect' and 'profile model' write one.")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise StatsError(
+            f"{path}: not a whole Parquet file ({reason}). Write it again with 'profile parse'."
+        ) from error
+    version = (table.schema.metadata or {}).get(_VERSION, b"none").decode()
+    if version != str(SCHEMA_VERSION):
+        raise StatsError(f"{path}: schema version {version}, this program reads {SCHEMA_VERSION}. Parse it again.")
+    missing = [column.name for column in COLUMNS if column.name not in table.column_names]
+    if missing:
+        raise StatsError(f"{path}: no column {', '.join(missing)}. Parse the campaign again with 'profile parse'.")
+    return _to_frame(table.select([column.name for column in COLUMNS]))
+
+
+def _schema() -> pa.Schema:
+    fields = [pa.field(column.name, _ARROW_TYPES[column.kind], metadata=_field_metadata(column)) for column in COLUMNS]
+    return pa.schema(fields, metadata={_VERSION: str(SCHEMA_VERSION).encode()})
+
+
+def _field_metadata(column: Column) -> dict[str, str]:
+    return {"unit": column.unit, "meaning": column.meaning}
+
+
+def _to_frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _write_atomically(table: pa.Table, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
+            try:
+                pq.write_table(table, part, compression="zstd")
+                part.flush()
+                os.fsync(part.fileno())
+                Path(part.name).chmod(0o644)
+                os.replace(part.name, path)  # noqa: PTH105 - pathlib has no word for an atomic replacement across names
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise StatsError(f"{path}: cannot be written ({error.strerror}).") from error

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from parsers.errors import StatsError
+from parsers.schema import (
+    COLUMNS,
+    PAPER_ATTRIBUTES,
+    Context,
+    DeviceKind,
+    Execution,
+    Layer,
+    Measurement,
+    Origin,
+    Provenance,
+    Row,
+    context_from_values,
+    layer_from_values,
+    layer_to_json,
+)
+from parsers.stats import read_stats, write_stats
+
+CONV = Layer(
+    type="Conv",
+    in_channels=3,
+    channels=64,
+    height=224,
+    width=224,
+    out_height=112,
+    out_width=112,
+    kernel_height=7,
+    kernel_width=5,
+    stride_height=2,
+    stride_width=2,
+    pad_top=3,
+    pad_bottom=2,
+    pad_left=2,
+    pad_right=2,
+    input_volume=150_528,
+    output_volume=802_816,
+    weight_elements=6_784,
+    fused_ops=("BatchNormalization", "Relu"),
+    input_shapes=((1, 3, 224, 224),),
+    output_shape=(1, 64, 112, 112),
+)
+GEMM = Layer(type="Gemm", in_channels=8, channels=4, input_volume=8, output_volume=4, weight_elements=36)
+CONTEXT = Context(cores=1, memory_gb=8.0, clock_freq_ghz=2.84, memory_bw_gbs=34.1, core_part="0xd0b")
+
+
+def row(layer: Layer, job: str) -> Row:
+    return Row(
+        layer=layer,
+        context=CONTEXT,
+        execution=Execution(threads=1, affinity="0", spinning=True),
+        measurement=Measurement(execution_time_ms=1.25, wall_ms=1.5, processes=3, samples=90),
+        provenance=Provenance(
+            origin=Origin.MEASURED,
+            device_kind=DeviceKind.HOST,
+            device="host",
+            campaign="demo",
+            job=job,
+            networks=("alexnet", "vgg19"),
+        ),
+    )
+
+
+def test_a_row_written_and_read_gives_back_the_same_layer_and_context(tmp_path: Path) -> None:
+    path = tmp_path / "stats.parquet"
+
+    written = write_stats([row(CONV, "a"), row(GEMM, "b")], path)
+
+    table = read_stats(path)
+    assert written == 2
+    assert list(table.columns) == [column.name for column in COLUMNS]
+    cells = table.to_dict("records")
+    assert [layer_from_values(values) for values in cells] == [CONV, GEMM]
+    assert [context_from_values(values) for values in cells] == [CONTEXT, CONTEXT]
+
+
+def test_the_paper_s_seventeen_attributes_are_columns_and_null_where_an_operator_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "stats.parquet"
+    write_stats([row(CONV, "a"), row(GEMM, "b")], path)
+
+    table = read_stats(path)
+
+    assert len(PAPER_ATTRIBUTES) == 17
+    assert set(PAPER_ATTRIBUTES.values()) <= set(table.columns)
+    assert table[["kernel_size", "stride", "padding"]].iloc[0].tolist() == [7, 2, 5]
+    assert table[["kernel_size", "stride", "padding"]].iloc[1].isna().all()
+
+
+def test_the_file_says_its_schema_version_and_every_column_s_unit(tmp_path: Path) -> None:
+    path = tmp_path / "stats.parquet"
+    write_stats([row(CONV, "a")], path)
+
+    schema = pq.read_schema(path)
+
+    assert schema.metadata[b"autocomet.schema_version"] == b"1"
+    assert schema.field("execution_time_ms").metadata[b"unit"] == b"ms"
+
+
+def test_two_rows_with_one_key_are_refused_and_the_old_table_stays(tmp_path: Path) -> None:
+    path = tmp_path / "stats.parquet"
+    write_stats([row(CONV, "a")], path)
+
+    with pytest.raises(StatsError, match="two rows for job 'b'"):
+        write_stats([row(CONV, "b"), row(GEMM, "b")], path)
+
+    assert read_stats(path)["job"].tolist() == ["a"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["stats.parquet"]
+
+
+def test_a_torn_table_is_named_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "stats.parquet"
+    write_stats([row(CONV, "a")], path)
+    path.write_bytes(path.read_bytes()[:-100])
+
+    with pytest.raises(StatsError, match="not a whole Parquet file") as caught:
+        read_stats(path)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_table_says_what_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(StatsError, match="profile collect"):
+        read_stats(tmp_path / "none.parquet")
+
+
+def test_a_layer_s_key_changes_with_any_attribute_and_not_with_the_machine() -> None:
+    assert CONV.key == replace(CONV).key
+    assert CONV.key != replace(CONV, fused_ops=("Relu",)).key
+    assert layer_from_values(layer_to_json(CONV)) == CONV
