@@ -149,7 +149,7 @@ class Context:
 
     cores: int | None = _column("1", "cores of the provider's processor that the run could use; null for a GPU")
     compute_units: int = _column("1", "GPU or NPU units of the provider used; 0 on a CPU", default=0)
-    memory_gb: float = _column("GB", "RAM")
+    memory_gb: float | None = _column("GB", "RAM")
     clock_freq_ghz: float | None = _column("GHz", "maximum clock of the provider's processor")
     memory_bw_gbs: float | None = _column("GB/s", "peak memory bandwidth", default=None)
     core_part: str | None = _column("category", "MIDR part or CPU family/model of the cores used", default=None)
@@ -171,6 +171,9 @@ class Execution:
     threads: int = _column("1", "intra-operator threads", default=1)
     affinity: str | None = _column("CPU list", "CPUs the run was bound to, as 0,1", default=None)
     spinning: bool | None = _column("bool", "whether idle threads spun", default=None)
+    evicted_mb: float | None = _column(
+        "MB", "bytes walked over between iterations, as the network's other layers would", default=None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""``stats.parquet``: rows in, a file out, and back again.
+"""``stats.parquet``: a campaign's folder in, a table out, and back again.
 
 The table has one column per entry of ``parsers.schema.COLUMNS`` and carries the schema's version in the file's
 metadata, so that a reader refuses what it does not understand instead of guessing. It is written beside its place and
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from parsers.errors import StatsError
+from parsers.errors import OrtProfileError, RunLogError, StatsError
+from parsers.evidence import parse_job
+from parsers.jobs import DEVICE_FILE, JOB_FILE, read_device
 from parsers.schema import COLUMNS, SCHEMA_VERSION, Column, Row, row_values
 
 KEY = ("campaign", "device", "job")
@@ -26,6 +29,67 @@ KEY = ("campaign", "device", "job")
 _VERSION = b"autocomet.schema_version"
 
 _ARROW_TYPES: dict[type, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignRows:
+    """What a campaign's folder yields: rows, and what could not be read, each with its path and reason."""
+
+    rows: tuple[Row, ...]
+    rejects: tuple[str, ...]
+
+
+def parse_campaign(folder: Path) -> CampaignRows:
+    """Read every finished job of a campaign.
+
+    Raises:
+        StatsError: the folder is no campaign, or a device's record cannot be read.
+    """
+    if not folder.is_dir():
+        raise StatsError(f"{folder}: no such campaign folder. 'profile collect' makes one under runs/.")
+    devices = sorted(path.parent for path in folder.glob(f"*/{DEVICE_FILE}"))
+    if not devices:
+        raise StatsError(f"{folder}: no device was measured here yet. Run 'profile collect' first.")
+    rows: list[Row] = []
+    rejects: list[str] = []
+    for device_folder in devices:
+        device = read_device(device_folder)
+        for job_file in sorted(device_folder.glob(f"[!.]*/{JOB_FILE}")):
+            try:
+                rows += parse_job(job_file.parent, device, campaign=folder.name)
+            except (StatsError, RunLogError, OrtProfileError) as error:
+                rejects.append(f"{job_file.parent}: {error}")
+    return CampaignRows(rows=tuple(rows), rejects=tuple(rejects))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """A table made of several sources, and what could not be read."""
+
+    path: Path
+    rows: int
+    rejects: tuple[str, ...]
+
+
+def gather(sources: Sequence[Path], output: Path | None) -> Gathered:
+    """Parse campaign folders and read stats tables into one table.
+
+    Args:
+        sources: campaign folders, which are parsed afresh, and Parquet tables, which are taken over.
+        output: the table to write; a single campaign writes its own ``stats.parquet`` where it is ``None``.
+
+    Raises:
+        StatsError: a source cannot be read, two rows share a key, or ``output`` is missing where it is needed.
+    """
+    folders = [source for source in sources if source.is_dir()]
+    if output is None and (len(sources) != 1 or not folders):
+        raise StatsError("Several sources, or a table, need a table to write: add '-o FILE.parquet'.")
+    parsed = {folder: parse_campaign(folder) for folder in folders}
+    frames = [rows_to_frame(parsed[source].rows) if source in parsed else read_stats(source) for source in sources]
+    path = output or folders[0] / "stats.parquet"
+    rows = write_stats(pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True), path)
+    rejects = tuple(reject for campaign in parsed.values() for reject in campaign.rejects)
+    return Gathered(path=path, rows=rows, rejects=rejects)
 
 
 def rows_to_frame(rows: Iterable[Row]) -> pd.DataFrame:

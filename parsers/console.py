@@ -1,0 +1,82 @@
+"""How the three commands speak: one line for an error, a bar on a terminal, plain lines in a pipe.
+
+Everything here goes to standard error; standard output belongs to a command's result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+EXIT_ERROR = 1
+EXIT_INCOMPLETE = 3
+EXIT_INTERRUPTED = 130
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+Advance = Callable[[int, str], None]
+"""Takes how many units are done and a note on what is going on."""
+
+
+def run_command(command: Callable[[], Any], *, name: str, expected: tuple[type[Exception], ...]) -> None:
+    """Run a command line to its exit code: 1 with one line for an expected error, 130 where the user stops it."""
+    try:
+        command()
+    except expected as error:
+        tell(f"{name}: {error}")
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        tell(f"{name}: stopped. What was finished is kept; the same command goes on from there.")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def tell(line: str) -> None:
+    """Say one line to the person in front of the terminal."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def progress(title: str, total: int) -> Iterator[Advance]:
+    """Show how far a long job is and how long it will take; yields the function that moves it."""
+    if sys.stderr.isatty():
+        with _bar(title, total) as advance:
+            yield advance
+    else:
+        yield _lines(title, total)
+
+
+@contextlib.contextmanager
+def _bar(title: str, total: int) -> Iterator[Advance]:
+    from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}", style="dim"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total, note="")
+        yield lambda done, note: bar.update(task, completed=done, note=note)
+
+
+def _lines(title: str, total: int) -> Advance:
+    started = spoken = time.monotonic()
+    tell(f"{title}: 0/{total}")
+
+    def advance(done: int, note: str) -> None:
+        nonlocal spoken
+        now = time.monotonic()
+        if done < total and now - spoken < _SECONDS_BETWEEN_LINES:
+            return
+        spoken = now
+        left_s = (now - started) / done * (total - done) if done else float("nan")
+        tell(f"{title}: {done}/{total}, about {left_s:.0f} s left ({note})")
+
+    return advance
