@@ -1,0 +1,242 @@
+"""A group of nodes as a :class:`~parsers.schema.Layer`: the paper's architecture attributes, read off the graph.
+
+What a column holds is in its column; whatever else decides how the operator runs goes into ``attributes``, so that the
+layer can be built again. How a weight is stored (``transB``), names, and values of weights decide nothing and are left
+out: two layers that run alike are equal.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+from parsers.errors import NetworkError
+from parsers.fusion import Group, clip_bounds, operator_name
+from parsers.onnx_graph import Attribute, Graph, Node, Tensor
+from parsers.operators import CONV, DEPTHWISE_CONV, GROUPED_CONV, Family, family_of
+from parsers.schema import Layer, Shape
+
+_IN_COLUMNS = frozenset({"kernel_shape", "strides", "pads", "auto_pad", "dilations", "group"})
+"""Attributes of windows that columns carry."""
+
+_DECIDES_NOTHING: Mapping[str, frozenset[str]] = {
+    "BatchNormalization": frozenset({"epsilon", "momentum", "spatial", "is_test", "training_mode"}),
+    "ConvTranspose": frozenset({"output_shape"}),
+    "Gemm": frozenset({"transB", "broadcast"}),
+    "Reshape": frozenset({"shape", "allowzero"}),
+    "Expand": frozenset({"shape"}),
+}
+"""What shapes give away already, or what changes nothing at inference."""
+
+_WEIGHTS_IMPLIED = frozenset({"Conv", "ConvTranspose", "Gemm", "BatchNormalization"})
+"""Operators whose weights' shapes follow from the columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A layer and the activation tensors that it reads and makes."""
+
+    layer: Layer
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class _Window(TypedDict, total=False):
+    """The columns of an operator that slides a window over an image."""
+
+    kernel_height: int
+    kernel_width: int
+    stride_height: int
+    stride_width: int
+    pad_top: int
+    pad_bottom: int
+    pad_left: int
+    pad_right: int
+    dilation: int
+    groups: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Image:
+    """How a shape reads as images: the last two axes are height and width, all between them and the batch is channels."""
+
+    batch: int
+    channels: int
+    height: int
+    width: int
+
+
+def describe(group: Group, graph: Graph) -> Description:
+    """Describe a group as a layer.
+
+    Raises:
+        NetworkError: a shape that is not known before the network runs, or a window of three dimensions.
+    """
+    head = group.head
+    inputs = _inputs(group)
+    outputs = tuple(tensor for tensor in group.nodes[-1].outputs if tensor)
+    read = [graph.tensor(tensor) for tensor in inputs]
+    made = [graph.tensor(tensor) for tensor in outputs]
+    window = _window(head, graph)
+    layer_type = _type(group, window.get("groups", 1), graph)
+    source, result = _images(layer_type, read[0] if read else made[0], made[0], head)
+    layer = Layer(
+        type=layer_type,
+        batch=source.batch,
+        in_channels=source.channels,
+        channels=result.channels,
+        height=source.height,
+        width=source.width,
+        out_height=result.height,
+        out_width=result.width,
+        input_volume=sum(tensor.volume for tensor in read),
+        output_volume=sum(tensor.volume for tensor in made),
+        weight_elements=_weight_elements(group, result.channels, graph),
+        fused_ops=tuple(operator_name(node) for node in group.fused),
+        precision=(read or made)[0].precision,
+        input_shapes=tuple(tensor.shape for tensor in read),
+        output_shape=made[0].shape,
+        attributes=_attributes(group, len(outputs), graph),
+        **window,
+    )
+    return Description(layer=layer, inputs=inputs, outputs=outputs)
+
+
+def _inputs(group: Group) -> tuple[str, ...]:
+    made = {tensor for node in group.nodes for tensor in node.outputs}
+    return tuple(tensor for node in group.nodes for tensor in node.activations if tensor not in made)
+
+
+def _type(group: Group, groups: int, graph: Graph) -> str:
+    head = group.head
+    if head.op == "MatMul" and group.folded:
+        return "Gemm"
+    if head.op != CONV or groups == 1:
+        return operator_name(head)
+    in_channels = graph.tensor(head.inputs[0]).shape[1]
+    return DEPTHWISE_CONV if groups == in_channels else GROUPED_CONV
+
+
+def _images(layer_type: str, read: Tensor, made: Tensor, head: Node) -> tuple[_Image, _Image]:
+    if family_of(layer_type) is not Family.DENSE:
+        return _as_image(read.shape), _as_image(made.shape)
+    shape = tuple(reversed(read.shape)) if head.attributes.get("transA") else read.shape
+    return _as_features(shape), _as_features(made.shape)
+
+
+def _as_image(shape: Shape) -> _Image:
+    """Read NCHW; two dimensions are (batch, features), three (batch, channels, length)."""
+    if len(shape) < 4:
+        batch, channels, width = {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape)
+        return _Image(batch=batch, channels=channels, height=1, width=width)
+    return _Image(batch=shape[0], channels=math.prod(shape[1:-2]), height=shape[-2], width=shape[-1])
+
+
+def _as_features(shape: Shape) -> _Image:
+    """Read a matrix product's operand: features last, rows that are neither batch nor features as height."""
+    padded = (1,) * (2 - len(shape)) + shape
+    return _Image(batch=padded[0], channels=padded[-1], height=math.prod(padded[1:-1]), width=1)
+
+
+def _window(head: Node, graph: Graph) -> _Window:
+    """Read kernel, stride, padding (SAME resolved), dilation and groups off an operator that has a window."""
+    kernel = _whole_numbers(head.attributes.get("kernel_shape"))
+    if head.op in {"Conv", "ConvTranspose"}:
+        kernel = kernel or graph.tensor(head.inputs[1]).shape[2:]
+    if not kernel:
+        return {}
+    if len(kernel) > 2:
+        message = f"{graph.name}: {head.op} {head.name!r} has a window of {len(kernel)} dimensions; at most 2 are read."
+        raise NetworkError(message)
+    strides, dilations = _per_axis(head, "strides", 1), _per_axis(head, "dilations", 1)
+    top, left, bottom, right = _pads(head, graph, (1, *kernel)[-2:])
+    groups = head.attributes.get("group", 1)
+    return _Window(
+        kernel_height=(1, *kernel)[-2],
+        kernel_width=kernel[-1],
+        stride_height=strides[0],
+        stride_width=strides[1],
+        pad_top=top,
+        pad_bottom=bottom,
+        pad_left=left,
+        pad_right=right,
+        dilation=max(dilations),
+        groups=groups if isinstance(groups, int) else 1,
+    )
+
+
+def _pads(head: Node, graph: Graph, kernel: Shape) -> tuple[int, int, int, int]:
+    """Give the padding as top, left, bottom, right.
+
+    SAME is resolved by ONNX's rule: with the output's size o, the input's size i, stride s and the extent
+    e = dilation · (kernel − 1) + 1, the total is (o − 1)·s + e − i, and the odd one goes behind for SAME_UPPER. For a
+    transposed convolution, input and output change places.
+    """
+    written = _whole_numbers(head.attributes.get("pads")) or (0,) * 4
+    if "auto_pad" not in head.attributes and "output_shape" not in head.attributes:
+        return (0, written[0], 0, written[1]) if len(written) == 2 else (written[0], written[1], written[2], written[3])
+    source, result = (_as_image(graph.tensor(name).shape) for name in (head.inputs[0], head.outputs[0]))
+    extra = _per_axis(head, "output_padding", 0)
+    if head.op == "ConvTranspose":
+        source, result = result, source
+    strides, dilations = _per_axis(head, "strides", 1), _per_axis(head, "dilations", 1)
+    ends: list[tuple[int, int]] = []
+    for axis, (inside, outside) in enumerate(((source.height, result.height), (source.width, result.width))):
+        extent = dilations[axis] * (kernel[axis] - 1) + 1
+        total = max(0, (outside - 1) * strides[axis] + extent + extra[axis] - inside)
+        total = 0 if head.attributes.get("auto_pad") == "VALID" else total
+        near = total // 2 if head.attributes.get("auto_pad") == "SAME_UPPER" else total - total // 2
+        ends.append((near, total - near))
+    (top, bottom), (left, right) = ends
+    return top, left, bottom, right
+
+
+def _weight_elements(group: Group, channels: int, graph: Graph) -> int:
+    """Count weights as they are at run time: what is folded leaves one bias per channel and nothing else behind."""
+    is_folded = bool(group.folded)
+    kept = [tensor for index, tensor in group.head.weights.items() if not (is_folded and index == 2)]
+    kept += [tensor for node in group.fused for tensor in node.weights.values()]
+    return sum(graph.tensor(tensor).volume for tensor in kept) + (channels if is_folded else 0)
+
+
+def _attributes(group: Group, outputs: int, graph: Graph) -> str:
+    head = group.head
+    described = _settings(head, graph)
+    if group.folded:
+        described.pop("constant_operands", None)
+    dilations = _whole_numbers(head.attributes.get("dilations"))
+    if len(set(dilations)) > 1:
+        described["dilations"] = dilations
+    if outputs > 1:
+        described["outputs"] = outputs
+    for node in group.fused:
+        if settings := _settings(node, graph):
+            described[operator_name(node)] = settings
+    return json.dumps(described, sort_keys=True, separators=(",", ":"))
+
+
+def _settings(node: Node, graph: Graph) -> dict[str, object]:
+    """Collect what decides how a node runs and no column carries."""
+    if node.op == "Clip":
+        low, high = clip_bounds(node)
+        return {"min": low, "max": high} if operator_name(node) == "Clip" else {}
+    left_out = _IN_COLUMNS | _DECIDES_NOTHING.get(node.op, frozenset())
+    written: Mapping[str, Attribute] = {**node.attributes, **node.settings}
+    settings: dict[str, object] = {key: value for key, value in written.items() if key not in left_out}
+    if node.op not in _WEIGHTS_IMPLIED and node.weights:
+        operands = {str(index): graph.tensor(tensor).shape for index, tensor in node.weights.items()}
+        settings["constant_operands"] = operands
+    return settings
+
+
+def _per_axis(head: Node, name: str, default: int) -> tuple[int, int]:
+    """Read an attribute with one number per image axis; a window of one dimension is a flat one of two."""
+    values = (default, *(_whole_numbers(head.attributes.get(name)) or (default, default)))
+    return values[-2], values[-1]
+
+
+def _whole_numbers(value: Attribute | None) -> Shape:
+    return tuple(side for side in value if isinstance(side, int)) if isinstance(value, tuple) else ()
