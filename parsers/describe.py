@@ -143,11 +143,9 @@ def _as_features(shape: Shape) -> _Image:
 
 def _window(head: Node, graph: Graph) -> _Window:
     """Read kernel, stride, padding (SAME resolved), dilation and groups off an operator that has a window."""
-    kernel = _whole_numbers(head.attributes.get("kernel_shape"))
-    if head.op in {"Conv", "ConvTranspose"}:
-        kernel = kernel or graph.tensor(head.inputs[1]).shape[2:]
-    if not kernel:
+    if not _has_window(head):
         return {}
+    kernel = _whole_numbers(head.attributes.get("kernel_shape")) or graph.tensor(head.inputs[1]).shape[2:]
     if len(kernel) > 2:
         message = f"{graph.name}: {head.op} {head.name!r} has a window of {len(kernel)} dimensions; at most 2 are read."
         raise NetworkError(message)
@@ -166,6 +164,10 @@ def _window(head: Node, graph: Graph) -> _Window:
         dilation=max(dilations),
         groups=groups if isinstance(groups, int) else 1,
     )
+
+
+def _has_window(node: Node) -> bool:
+    return node.op in {"Conv", "ConvTranspose"} or "kernel_shape" in node.attributes
 
 
 def _pads(head: Node, graph: Graph, kernel: Shape) -> tuple[int, int, int, int]:
@@ -223,9 +225,9 @@ def _settings(node: Node, graph: Graph) -> dict[str, object]:
     if node.op == "Clip":
         low, high = clip_bounds(node)
         return {"min": low, "max": high} if operator_name(node) == "Clip" else {}
-    left_out = _IN_COLUMNS | _DECIDES_NOTHING.get(node.op, frozenset())
+    left_out = _DECIDES_NOTHING.get(node.op, frozenset()) | (_IN_COLUMNS if _has_window(node) else frozenset())
     written: Mapping[str, Attribute] = {**node.attributes, **node.settings}
-    settings: dict[str, object] = {key: value for key, value in written.items() if key not in left_out}
+    settings: dict[str, object] = {key: value for key, value in written.items() if key not in left_out and value != ()}
     if node.op not in _WEIGHTS_IMPLIED and node.weights:
         operands = {str(index): graph.tensor(tensor).shape for index, tensor in node.weights.items()}
         settings["constant_operands"] = operands

@@ -25,6 +25,9 @@ from parsers.schema import Shape
 Attribute = int | float | str | tuple[int | float | str, ...]
 """An attribute's or a small constant's value."""
 
+REFERENCE_OPSET = 17
+"""The opset in whose words nodes are described; defaults changed between opsets."""
+
 _SMALL = 64
 """Constants of up to so many elements keep their values."""
 
@@ -48,7 +51,7 @@ class Node:
     activations: tuple[str, ...]
     """The inputs that are known only while the network runs, in order."""
     attributes: Mapping[str, Attribute]
-    """As written, defaults left out."""
+    """Those that differ from the defaults of :data:`REFERENCE_OPSET`, whatever the model's own opset."""
     settings: Mapping[str, Attribute]
     """Constant inputs that are settings, by their formal name (``axes``, ``max``), where their values are known."""
     weights: Mapping[int, str]
@@ -259,13 +262,7 @@ def _node(
     values: Mapping[str, np.ndarray],
     opset: int,
 ) -> Node:
-    is_known = onnx.defs.has(proto.op_type, opset, proto.domain)
-    schema = onnx.defs.get_schema(proto.op_type, opset, proto.domain) if is_known else None
-    attributes: dict[str, Attribute] = {}
-    for attribute in proto.attribute:
-        value = _plain(onnx.helper.get_attribute_value(attribute))
-        if value is not None and not (schema and value == _default(schema, attribute.name)):
-            attributes[attribute.name] = value
+    schema = _schema(proto, opset)
     settings: dict[str, Attribute] = {}
     weights: dict[int, str] = {}
     for index, tensor in enumerate(inputs):
@@ -279,7 +276,7 @@ def _node(
         inputs=inputs,
         outputs=tuple(proto.output),
         activations=tuple(tensor for tensor in inputs if tensor and tensor not in constants),
-        attributes=attributes,
+        attributes=_attributes(proto, schema),
         settings=settings,
         weights=weights,
     )
@@ -289,11 +286,29 @@ def _is_setting(op: str, constant: Tensor) -> bool:
     return op in _PARAMETRIC or constant.precision in {"int32", "int64", "bool", "object"}
 
 
-def _default(schema: onnx.defs.OpSchema, attribute: str) -> Attribute | None:
-    known = schema.attributes.get(attribute)
-    if known is None or not known.default_value.name:
-        return None
-    return _plain(onnx.helper.get_attribute_value(known.default_value))
+def _schema(proto: NodeProto, opset: int) -> onnx.defs.OpSchema | None:
+    if onnx.defs.has(proto.op_type, opset, proto.domain):
+        return onnx.defs.get_schema(proto.op_type, opset, proto.domain)
+    return None
+
+
+def _attributes(proto: NodeProto, schema: onnx.defs.OpSchema | None) -> dict[str, Attribute]:
+    written = {item.name: _plain(onnx.helper.get_attribute_value(item)) for item in proto.attribute}
+    reference = _defaults(_schema(proto, REFERENCE_OPSET) if not proto.domain else schema)
+    return {
+        name: value
+        for name, value in {**_defaults(schema), **written}.items()
+        if value is not None and value != reference.get(name)
+    }
+
+
+def _defaults(schema: onnx.defs.OpSchema | None) -> dict[str, Attribute | None]:
+    known = schema.attributes.values() if schema else ()
+    return {
+        item.name: _plain(onnx.helper.get_attribute_value(item.default_value))
+        for item in known
+        if item.default_value.name
+    }
 
 
 def _plain(value: object) -> Attribute | None:
