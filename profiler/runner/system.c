@@ -1,0 +1,119 @@
+#include "system.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef SYSFS_CPU /* a test builds the runner on a tree of its own */
+#define SYSFS_CPU "/sys/devices/system/cpu"
+#endif
+
+/* Read a small file whole, as a C string. */
+static bool read_text(const char *path, char *text, size_t size) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t got = read(fd, text, size - 1);
+    close(fd);
+    text[got > 0 ? got : 0] = '\0';
+    return got > 0;
+}
+
+static bool write_text(const char *path, const char *text) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool written = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    close(fd);
+    return written;
+}
+
+long long now_ns(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void line_clocks(struct line *line) {
+    line_whole(line, "monotonic_ns", now_ns(CLOCK_MONOTONIC));
+    line_whole(line, "boottime_ns", now_ns(CLOCK_BOOTTIME));
+    line_whole(line, "realtime_ns", now_ns(CLOCK_REALTIME));
+}
+
+long long memory_kb(const char *file, const char *key) {
+    char text[4096];
+    if (!read_text(file, text, sizeof text)) return -1;
+    size_t length = strlen(key);
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, key, length) == 0 && line[length] == ':') return atoll(line + length + 1);
+    }
+    return -1;
+}
+
+bool reset_memory_peak(void) {
+    return write_text("/proc/self/clear_refs", "5");
+}
+
+bool bind_to_cpus(const struct plan_list *cpus) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int i = 0; i < cpus->count; i++) CPU_SET((size_t)cpus->values[i], &set);
+    return cpus->count == 0 || sched_setaffinity(0, sizeof set, &set) == 0;
+}
+
+void describe_affinity(char *text, size_t size) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    text[0] = '\0';
+    if (sched_getaffinity(0, sizeof set, &set) < 0) return;
+    size_t length = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE && length + 16 < size; cpu++) {
+        if (!CPU_ISSET((size_t)cpu, &set)) continue;
+        int last = cpu;
+        while (last + 1 < CPU_SETSIZE && CPU_ISSET((size_t)last + 1, &set)) last++;
+        const char *comma = length ? "," : "";
+        length += (size_t)(last > cpu ? snprintf(text + length, size - length, "%s%d-%d", comma, cpu, last)
+                                      : snprintf(text + length, size - length, "%s%d", comma, cpu));
+        cpu = last;
+    }
+}
+
+long long raise_oom_score(void) {
+    char text[32];
+    write_text("/proc/self/oom_score_adj", "900");
+    return read_text("/proc/self/oom_score_adj", text, sizeof text) ? atoll(text) : -1001;
+}
+
+/* Read a CPU's residency counters: one line `kHz ticks` per frequency. */
+static bool read_residency(struct cpu_clock *clock) {
+    char path[128], text[4096];
+    snprintf(path, sizeof path, SYSFS_CPU "/cpu%d/cpufreq/stats/time_in_state", clock->cpu);
+    clock->ticks = clock->ticks_khz = 0;
+    if (!read_text(path, text, sizeof text)) return false;
+    for (char *at = text, *end; *at; at = end) {
+        unsigned long long khz = strtoull(at, &end, 10);
+        if (end == at) break;
+        unsigned long long ticks = strtoull(end, &end, 10);
+        clock->ticks += ticks;
+        clock->ticks_khz += ticks * khz;
+    }
+    return true;
+}
+
+void clock_start(struct cpu_clock *clock, const struct plan_list *cpus) {
+    clock->cpu = cpus->count ? (int)cpus->values[0] : sched_getcpu();
+    read_residency(clock);
+}
+
+long long clock_average_khz(const struct cpu_clock *start, const char **source) {
+    struct cpu_clock end = {.cpu = start->cpu};
+    *source = "time_in_state";
+    if (read_residency(&end) && end.ticks > start->ticks)
+        return (long long)((end.ticks_khz - start->ticks_khz) / (end.ticks - start->ticks));
+    char path[128], text[32];
+    *source = "scaling_cur_freq";
+    snprintf(path, sizeof path, SYSFS_CPU "/cpu%d/cpufreq/scaling_cur_freq", start->cpu);
+    return read_text(path, text, sizeof text) ? atoll(text) : 0;
+}

@@ -1,0 +1,45 @@
+/* What Linux says of time, memory, CPUs and clocks. */
+#ifndef AUTOCOMET_SYSTEM_H
+#define AUTOCOMET_SYSTEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "log.h"
+#include "plan.h"
+
+/* Nanoseconds of one of the kernel's clocks. */
+long long now_ns(clockid_t clock);
+
+/* Add MONOTONIC, BOOTTIME and REALTIME to a record. Where the first two part, the device slept. */
+void line_clocks(struct line *line);
+
+/* A kB line of /proc/self/status (`VmRSS`, `VmHWM`) or /proc/meminfo (`MemAvailable`); -1 where there is none. */
+long long memory_kb(const char *file, const char *key);
+
+/* Lower VmHWM, the peak resident size, to what is resident now. False where the kernel refuses. */
+bool reset_memory_peak(void);
+
+/* Bind the calling thread, and the threads it will start, to these CPUs. False with errno set where refused. */
+bool bind_to_cpus(const struct plan_list *cpus);
+
+/* Write the CPUs that the thread may use as `0-3,6`. */
+void describe_affinity(char *text, size_t size);
+
+/* Offer this process first when memory runs out. Returns the resulting oom_score_adj; -1001 where unknown. */
+long long raise_oom_score(void);
+
+/* A CPU's clock between two moments: from the kernel's residency counters, or else as it stands now. */
+struct cpu_clock {
+    int cpu;
+    unsigned long long ticks;     /* time spent at any frequency */
+    unsigned long long ticks_khz; /* sum of time times frequency */
+};
+
+void clock_start(struct cpu_clock *clock, const struct plan_list *cpus);
+
+/* Average kHz since clock_start; 0 where the kernel tells nothing. *source says which file told. */
+long long clock_average_khz(const struct cpu_clock *clock, const char **source);
+
+#endif
