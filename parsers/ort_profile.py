@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class NodeTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrtProfile:
-    """A profile's runs behind the warm-up."""
+    """A profile's runs, those that were asked for."""
 
     nodes: tuple[NodeTime, ...]
     """In order of execution."""
@@ -62,15 +62,16 @@ class _NodeKey:
     provider: str
 
 
-def parse_ort_profile(data: bytes, *, warmup_runs: int = 0) -> OrtProfile:
+def parse_ort_profile(data: bytes, *, warmup_runs: int = 0, skip_runs: Collection[int] = ()) -> OrtProfile:
     """Read a profile.
 
     Args:
         data: the JSON file.
         warmup_runs: leading runs to leave out.
+        skip_runs: further runs to leave out, counted from 0 behind the warm-up: those that were preempted.
 
     Raises:
-        OrtProfileError: the data are no profile, or no run is left behind the warm-up.
+        OrtProfileError: the data are no profile, or no run is left.
     """
     events, complete = _events(data)
     runs: list[tuple[float, Mapping[_NodeKey, float]]] = []
@@ -83,11 +84,10 @@ def parse_ort_profile(data: bytes, *, warmup_runs: int = 0) -> OrtProfile:
         elif category == "Node" and isinstance(name, str) and name.endswith(_SUFFIX):
             key = _node_key(event)
             nodes[key] = nodes.get(key, 0.0) + _duration_us(event)
-    kept = runs[warmup_runs:]
+    kept = [run for number, run in enumerate(runs[warmup_runs:]) if number not in skip_runs]
     if not kept:
-        raise OrtProfileError(
-            f"The profile has {len(runs)} whole runs, {warmup_runs} of them warm-up. Profile it again."
-        )
+        left_out = f"{warmup_runs} are warm-up and {len(skip_runs)} to be left out"
+        raise OrtProfileError(f"Of the {len(runs)} whole runs of the profile, {left_out}. Profile it again.")
     keys = dict.fromkeys(key for _, times in kept for key in times)
     return OrtProfile(
         nodes=tuple(

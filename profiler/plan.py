@@ -54,7 +54,7 @@ class RunPlan:
     min_iterations: int = 10
     """... but not before this many."""
     profile_iterations: int = 10
-    """Iterations with the runtime's profiler on, in a session of their own; 0 for none."""
+    """Iterations with the runtime's profiler on, in a session of their own; 0 for none, at most 500."""
     evict_kb: int = 0
     """Size of the buffer walked over before every iteration, so that caches are as the network leaves them; KiB."""
     timeout_s: int = 60
