@@ -111,7 +111,7 @@ class _Flow:
 
 def _grow(head: Node, flow: _Flow) -> Group:
     match head.op:
-        case "Conv":
+        case "Conv" | "ConvTranspose":
             return _grow_convolution(head, flow)
         case "BatchNormalization":
             return _grow_normalisation(head, flow)
@@ -122,7 +122,7 @@ def _grow(head: Node, flow: _Flow) -> Group:
 
 
 def _grow_convolution(head: Node, flow: _Flow) -> Group:
-    """Take folded scales first, then at most one residual, then at most one activation."""
+    """Take folded scales first, then at most one residual (not behind a transposed one), then at most one activation."""
     nodes, roles = [head], [Role.HEAD]
     has_residual = False
     while (reader := flow.only_reader(nodes[-1].outputs[0])) is not None:

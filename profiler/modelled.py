@@ -73,8 +73,8 @@ TABLE_I_MS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 """The paper's Table I: latency of the manual networks on its Types 1, 2 and 3, in milliseconds."""
 
 _EFFICIENCY_BOUNDS = (1e-3, 0.7)
-"""About what a tuned matrix product reaches of such a core's peak is the most we believe. Unbounded, Table I would ask for
-0.88 and 0.99 on the mid and low tier, and be met hardly better (sum of squares 1.45 for 1.46, and 1.23 for 1.25): its
+"""The most we believe is about what a tuned matrix product reaches of such a core's peak. Unbounded, Table I would ask for
+the whole peak on the mid and the low tier and be met hardly better (sum of squares 1.33 for 1.34, 1.12 for 1.14): its
 latencies say much about the cost per operator there, and next to nothing about the rate."""
 _OVERHEAD_BOUNDS_MS = (0.0, 10.0)
 _GRID = 65
