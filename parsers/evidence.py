@@ -30,6 +30,7 @@ class Run:
     """One process of a job: the runner's records, and the runtime's profile where there is one."""
 
     log: RunLog
+    status: Status
     profile: OrtProfile | None
 
 
@@ -51,12 +52,22 @@ def parse_job(folder: Path, device: DeviceRecord, *, campaign: str) -> list[Row]
     ]
 
 
+def run_status(log: RunLog) -> Status:
+    """Say how a run ended: as its log says, or ``contended`` where too little of it was left alone."""
+    profiled_alone = not log.profile_runs or len(log.profile_preempted) < log.profile_runs
+    if log.status is Status.OK and (log.contended or not profiled_alone):
+        return Status.CONTENDED
+    return log.status
+
+
 def _read_run(folder: Path) -> Run:
     log = parse_runlog((folder / RUN_LOG).read_bytes())
-    profile = folder / RUN_PROFILE
-    if not profile.is_file():
-        return Run(log=log, profile=None)
-    return Run(log=log, profile=parse_ort_profile(profile.read_bytes(), warmup_runs=log.profile_warmup_runs))
+    status = run_status(log)
+    path = folder / RUN_PROFILE
+    if status is not Status.OK or not path.is_file():
+        return Run(log=log, status=status, profile=None)
+    profile = parse_ort_profile(path.read_bytes(), warmup_runs=log.profile_warmup_runs, skip_runs=log.profile_preempted)
+    return Run(log=log, status=status, profile=profile)
 
 
 def _measure_isolated(spec: JobSpec, runs: Sequence[Run]) -> Measurement:
@@ -106,10 +117,10 @@ def _measure_in_network(spec: JobSpec, runs: Sequence[Run]) -> list[Measurement]
 
 def _good_runs(spec: JobSpec, runs: Sequence[Run]) -> tuple[list[Run], Status]:
     """Keep the runs that have numbers; a majority must, or the job ends as most of its runs did."""
-    good = [run for run in runs if run.log.status is Status.OK]
+    good = [run for run in runs if run.status is Status.OK]
     if 2 * len(good) > spec.processes:
         return good[: spec.processes], _placement(good)
-    failures = Counter(run.log.status for run in runs if run.log.status is not Status.OK)
+    failures = Counter(run.status for run in runs if run.status is not Status.OK)
     return good, failures.most_common(1)[0][0]
 
 
@@ -117,9 +128,14 @@ def _placement(runs: Sequence[Run]) -> Status:
     """``fallback`` where a node that is no layout node ran elsewhere than asked (DESIGN: the profiled pass tells)."""
     for run in runs:
         asked = run.log.provider
-        if run.profile and any(node.provider_short != asked for node in _work_of(run.profile)):
+        if asked and any(not _is_provider(node.provider, asked) for node in _work_of(run.profile)):
             return Status.FALLBACK
     return Status.OK
+
+
+def _is_provider(used: str, asked: str) -> bool:
+    """Whether ``CPUExecutionProvider`` is what the plan calls ``cpu``."""
+    return used.removesuffix("ExecutionProvider").lower() == asked.lower()
 
 
 def _share_out(layers: Sequence[JobLayer], nodes: Sequence[NodeTime]) -> list[list[NodeTime]]:
@@ -135,11 +151,11 @@ def _share_out(layers: Sequence[JobLayer], nodes: Sequence[NodeTime]) -> list[li
 
 
 def _work_of(profile: OrtProfile | None) -> list[NodeTime]:
-    return [node for node in profile.nodes if not is_layout(node)] if profile else []
+    return [node for node in profile.nodes if not is_layout(node.op, node.name)] if profile else []
 
 
 def _edges_of(profile: OrtProfile | None) -> list[NodeTime]:
-    return [node for node in profile.nodes if is_layout(node)] if profile else []
+    return [node for node in profile.nodes if is_layout(node.op, node.name)] if profile else []
 
 
 def _sum_us(nodes: Sequence[NodeTime]) -> float:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from parsers.runlog import parse_runlog
-
+from parsers.evidence import run_status
 from parsers.jobs import JobLayer, JobSpec
 from parsers.roofline import flops
+from parsers.runlog import parse_runlog
 from parsers.schema import Scope, Status
 from profiler.device import Device, DeviceFacts, RunnerInstall
 from profiler.errors import RunnerError
@@ -196,7 +196,7 @@ class _Tally:
         return Progress(device=self._device, done=done, total=self._total, job=job, status=status)
 
     def _status(self, job: str, run: int) -> Status:
-        return parse_runlog(self._store.run_log(self._device, job, run)).status
+        return run_status(parse_runlog(self._store.run_log(self._device, job, run)))
 
 
 def _is_good(status: Status) -> bool:
@@ -255,8 +255,8 @@ def _run_plan(spec: JobSpec, run: int, model: PurePosixPath, out: PurePosixPath,
     return RunPlan(
         job=spec.job,
         run=run,
-        model=model,
-        out=out,
+        model=str(model),
+        out=str(out),
         provider=spec.provider,
         threads=spec.threads,
         cpus=spec.cpus,
