@@ -16,6 +16,9 @@ DEPTHWISE_CONV = "DepthwiseConv"
 GROUPED_CONV = "GroupedConv"
 INVERTED_RESIDUAL = "InvertedResidual"
 
+EDGE_PREFIX = "edge_"
+"""Begins the names of nodes and tensors that only hand an activation to a one-layer model's layer."""
+
 CONVOLUTIONS = frozenset({CONV, DEPTHWISE_CONV, GROUPED_CONV})
 """What ONNX spells ``Conv``."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parsers.errors import OrtProfileError
+from parsers.operators import EDGE_PREFIX
 
 _SUFFIX = "_kernel_time"
 
@@ -112,15 +113,17 @@ def is_layout(op: str, name: str = "") -> bool:
     gives them: ``Transpose`` or ``Transpose_token_<n>``, and ``InsertedPrecisionFreeCast_...``. So a model that is built
     to measure a Transpose must name its node otherwise.
 
+    So do the edges of a one-layer model (``profiler.microbench``), which stand in for the layers around it.
+
     Args:
         op: operator of the node.
-        name: name of the node; without it, transposes and casts count as layers.
+        name: name of the node; without it, transposes, casts and edges count as layers.
     """
     if op == "Transpose":
         return _INSERTED_TRANSPOSE.fullmatch(name) is not None
     if op == "Cast":
         return _INSERTED_CAST.fullmatch(name) is not None
-    return op in _LAYOUT_OPS
+    return op in _LAYOUT_OPS or name.startswith(EDGE_PREFIX)
 
 
 def trimmed_mean_us(times_us: Sequence[float], *, trim: float = 0.1) -> float:
