@@ -28,7 +28,7 @@ def main() -> int:
         for number, line in enumerate(COMMANDS, start=1):
             say(f"\n[{number}/{len(COMMANDS)}] {line}")
             program, *arguments = shlex.split(line)
-            command = [Path(sys.executable).parent / program, *arguments]
+            command = [str(Path(sys.executable).parent / program), *arguments]
             done = subprocess.run(command, cwd=ROOT, pass_fds=(lock,), check=False)
             if done.returncode != 0:
                 return done.returncode

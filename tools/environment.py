@@ -21,6 +21,7 @@ import errno
 import fcntl
 import hashlib
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -33,8 +34,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
-DISK_NEEDED_GB = 3.0
-INPUTS = ("pyproject.toml", "constraints.txt", "tools/environment.py")
+DISK_NEEDED_GB = 3.5
 LOG_LINES_SHOWN = 15
 
 
@@ -106,11 +106,22 @@ def locked(lock: Path, what: str) -> Iterator[int]:
 def stamp(root: Path) -> Path:
     """Name the file that says: the environment of ``root`` is whole, and made from what ``root`` holds now."""
     digest = hashlib.sha256()
-    parts = [root.as_posix().encode(), sys.version.encode(), platform.machine().encode(), sys.base_prefix.encode()]
-    parts += [(root / name).read_bytes() for name in INPUTS]
-    for part in parts:
+    parts = [root.as_posix(), sys.version, sys.base_prefix, platform.machine(), what_is_installed(root)]
+    parts += [(root / name).read_text(encoding="utf-8") for name in ("constraints.txt", "tools/environment.py")]
+    for part in map(str.encode, parts):
         digest.update(b"%d:" % len(part) + part)
     return root / ".venv" / f"complete-{digest.hexdigest()[:16]}"
+
+
+def what_is_installed(root: Path) -> str:
+    """Read the part of ``pyproject.toml`` that an install depends on: all but the checkers' settings."""
+    import tomllib  # noqa: PLC0415 - new in Python 3.11, and the version is known by now
+
+    try:
+        read = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SetupError(f"pyproject.toml is not TOML: {error}") from error
+    return json.dumps([read.get("build-system"), read.get("project"), read.get("tool", {}).get("setuptools")])
 
 
 def ensure(root: Path, build: Callable[[Path, int], None]) -> None:
@@ -134,6 +145,7 @@ def discard(folder: Path) -> None:
     if folder.is_symlink():
         folder.unlink()
     elif folder.exists():
+        say(f"Removing {folder}, which is unfinished or made for other settings …")
         shutil.rmtree(folder)
 
 
@@ -194,7 +206,8 @@ def build_runner(root: Path) -> None:
     )
     if done.returncode != 0:
         say((done.stdout + done.stderr).rstrip())
-        raise SetupError("the runner could not be built; `.venv/bin/profile runner build` tries it alone.")
+        raise SetupError("the runner could not be built, see above; `.venv/bin/profile runner build` tries it alone.")
+    say(f"The runner that measures: {done.stdout.strip()}")
 
 
 def main() -> int:
