@@ -28,8 +28,10 @@ def run_command(command: Callable[[], Any], *, name: str, expected: tuple[type[E
     except expected as error:
         tell(f"{name}: {error}")
         sys.exit(EXIT_ERROR)
-    except KeyboardInterrupt:
-        tell(f"{name}: stopped. What was finished is kept; the same command goes on from there.")
+    except (KeyboardInterrupt, SystemExit) as stop:  # Typer turns Ctrl-C into its exit code without a word
+        if isinstance(stop, SystemExit) and stop.code != EXIT_INTERRUPTED:
+            raise
+        tell(f"{name}: stopped. What was finished is kept, and nothing is half written.")
         sys.exit(EXIT_INTERRUPTED)
 
 

@@ -1,0 +1,163 @@
+"""A fitted model as a folder that a person can open: ``manifest.json`` and one XGBoost UBJSON file per member.
+
+Loading runs no code: JSON and UBJSON are data, file names follow from the manifest's responses and are never read from
+it, every file's SHA-256 is checked before XGBoost sees it, and the manifest's own digest tells when it was edited. A
+folder is written beside its place and renamed, so that a reader finds the old model or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xgboost import Booster
+from xgboost.core import XGBoostError
+
+from metamodel.errors import ModelError, OutputError
+from metamodel.manifest import Manifest, from_json, to_json
+from metamodel.model import ResponseModel, ResponseRecord
+from parsers.schema import SCHEMA_VERSION
+
+FORMAT = 1
+MANIFEST_FILE = "manifest.json"
+_AGAIN = "Fit it again with 'metamodel fit'."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """A fitted model: what it says about itself, and its bags."""
+
+    manifest: Manifest
+    models: tuple[ResponseModel, ...]
+
+
+def save_artefact(artefact: Artefact, folder: Path) -> None:
+    """Write a model folder; an existing model there is replaced once the new one is complete.
+
+    Raises:
+        OutputError: the folder cannot be written, or something that is no model is in its place.
+    """
+    boosters = {
+        name: bytes(member.save_raw("ubj"))
+        for model in artefact.models
+        for name, member in zip(_member_files(model.record), model.members, strict=True)
+    }
+    content = {
+        "format": FORMAT,
+        "files": {name: _sha256(data) for name, data in boosters.items()},
+        "manifest": to_json(artefact.manifest),
+    }
+    text = json.dumps({**content, "sha256": _digest(content)}, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        check_output(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
+            complete = Path(beside) / "new"
+            complete.mkdir()
+            for name, data in boosters.items():
+                (complete / name).write_bytes(data)
+            (complete / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+            _put_in_place(complete, folder, old=Path(beside) / "old")
+    except OSError as error:
+        raise OutputError(f"Cannot write the model {folder}: {error.strerror or error}.") from error
+
+
+def check_output(folder: Path) -> None:
+    """See that a model may be written to a folder: nothing is there, or an older model.
+
+    Raises:
+        OutputError: something else is there, which is not overwritten.
+    """
+    if folder.is_dir() and ((folder / MANIFEST_FILE).is_file() or not any(folder.iterdir())):
+        return
+    if folder.exists():
+        raise OutputError(f"{folder} exists and is no model; name another folder with -o.")
+
+
+def load_artefact(folder: Path) -> Artefact:
+    """Read a model folder.
+
+    Raises:
+        ModelError: the folder is absent, incomplete, edited or of another version.
+    """
+    document = _read_document(folder)
+    try:
+        manifest = from_json(Manifest, document["manifest"], where="manifest")
+    except ModelError as error:
+        raise ModelError(f"{folder / MANIFEST_FILE}: {error} {_AGAIN}") from error
+    if manifest.feature_names != manifest.space.names:
+        raise ModelError(f"{folder}: fitted to other features than this program computes. {_AGAIN}")
+    models = tuple(_read_model(folder, record, document["files"]) for record in manifest.responses)
+    return Artefact(manifest=manifest, models=models)
+
+
+def _member_files(record: ResponseRecord) -> Iterator[str]:
+    return (f"{record.response.target.value}-{index:02d}.ubj" for index in range(record.members))
+
+
+def _put_in_place(complete: Path, folder: Path, *, old: Path) -> None:
+    """Swap a complete folder in; put the old one back if that fails."""
+    if not folder.exists():
+        complete.rename(folder)
+        return
+    folder.rename(old)
+    try:
+        complete.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+
+
+def _read_document(folder: Path) -> Mapping[str, Any]:
+    """Read the manifest's JSON and see that it is whole, of this format, and as ``metamodel fit`` wrote it."""
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        raise ModelError(f"No model in {folder}; run 'metamodel fit' first, or name its folder with --model.")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is no JSON ({error}). {_AGAIN}") from error
+    if not isinstance(document, dict) or set(document) != {"format", "files", "manifest", "sha256"}:
+        raise ModelError(f"{path} is no manifest of a model. {_AGAIN}")
+    if document["format"] != FORMAT:
+        raise ModelError(f"{path} has format {document['format']!r}; this program reads {FORMAT}. {_AGAIN}")
+    schema_version = document["manifest"].get("schema_version") if isinstance(document["manifest"], dict) else None
+    if schema_version != SCHEMA_VERSION:
+        raise ModelError(f"{path} has schema version {schema_version!r}; this program reads {SCHEMA_VERSION}. {_AGAIN}")
+    if document.pop("sha256") != _digest(document):
+        raise ModelError(f"{path} was edited after it was written. {_AGAIN}")
+    return document
+
+
+def _read_model(folder: Path, record: ResponseRecord, digests: Mapping[str, str]) -> ResponseModel:
+    return ResponseModel(
+        record=record, members=tuple(_read_booster(folder / name, digests.get(name)) for name in _member_files(record))
+    )
+
+
+def _read_booster(path: Path, digest: str | None) -> Booster:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"Cannot read {path}: {error.strerror}. The model is incomplete; {_AGAIN}") from error
+    if _sha256(data) != digest:
+        raise ModelError(f"{path} is not the file that 'metamodel fit' wrote (SHA-256 differs). {_AGAIN}")
+    try:
+        booster = Booster(model_file=bytearray(data))
+    except XGBoostError as error:
+        raise ModelError(f"{path}: this XGBoost cannot read it ({str(error).splitlines()[0]}). {_AGAIN}") from error
+    booster.set_param({"nthread": 1})
+    return booster
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return _sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode())
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

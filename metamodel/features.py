@@ -1,0 +1,171 @@
+"""From layers and settings to the numbers that a regressor sees (the paper's Section III-C.1).
+
+The paper's attributes come first, then what they imply: work, traffic, intensity, the roofline's time, and how far channel
+counts are from the widths that kernels are written for. Categories become one column per word of a vocabulary that was
+seen in fitting and is kept with the model; a word outside it is "other", all of its columns zero. What a layer does not
+have (the kernel of a Gemm) and what a phone does not tell is NaN, which the trees treat as missing.
+
+Tables and the search take one code path: a table is taken apart into its unique layers and settings first. FLOPs, bytes
+and roofline times are :mod:`parsers.roofline`'s, defined there once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from metamodel.interface import Setting
+from metamodel.rows import layers_of, settings_of
+from parsers.roofline import bytes_moved, flops, roofline_ms
+from parsers.schema import Layer, Scope
+
+Matrix = npt.NDArray[np.float32]
+"""Features, shape (rows, features); float32 is what XGBoost computes with."""
+
+_LAYER_ATTRIBUTES = (
+    "kernel_size",
+    "kernel_height",
+    "kernel_width",
+    "stride",
+    "padding",
+    "dilation",
+    "expansion_ratio",
+    "idskip",
+    "batch",
+    "in_channels",
+    "channels",
+    "groups",
+    "height",
+    "width",
+    "out_height",
+    "out_width",
+    "input_volume",
+    "output_volume",
+    "weight_elements",
+)
+_IMPLIED = (
+    "flops",
+    "bytes",
+    "intensity",
+    "flops_per_output",
+    "channels_per_group",
+    "in_channels_mod_4",
+    "in_channels_mod_16",
+    "channels_mod_4",
+    "channels_mod_16",
+    "inputs",
+    "fused",
+)
+_CONTEXT_ATTRIBUTES = (
+    "cores",
+    "compute_units",
+    "memory_gb",
+    "clock_freq_ghz",
+    "memory_bw_gbs",
+    "last_level_cache_mb",
+    "peak_gflops",
+    "task_text",
+    "task_multi_entity",
+    "task_roi",
+)
+ROOFLINE = "roofline_ms"
+NUMBERS = (*_LAYER_ATTRIBUTES, *_IMPLIED, "block", *_CONTEXT_ATTRIBUTES, "threads", ROOFLINE)
+"""The numerical features, in the matrix's order; the categories' columns follow."""
+CATEGORIES = ("type", "fused_ops", "precision", "provider", "core_part")
+
+_layer_attributes = attrgetter(*_LAYER_ATTRIBUTES)
+_context_attributes = attrgetter(*_CONTEXT_ATTRIBUTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """The words of one category that were seen in fitting, sorted; anything else is "other", all zeros."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSpace:
+    """Which features, in which order: what a fitted model must see again to predict."""
+
+    vocabularies: tuple[Vocabulary, ...]
+    block_types: tuple[str, ...]
+    """Layer types that were measured as blocks (inverted residuals), not as operators."""
+
+    @classmethod
+    def of_table(cls, table: pd.DataFrame) -> FeatureSpace:
+        """Read the vocabularies off a stats table."""
+        words = {name: sorted(table[name].dropna().unique()) for name in CATEGORIES}
+        blocks = table.loc[table["scope"] == Scope.BLOCK.value, "type"]
+        return cls(
+            vocabularies=tuple(Vocabulary(name=name, words=tuple(words[name])) for name in CATEGORIES),
+            block_types=tuple(sorted(blocks.unique())),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name every column of the matrix, in order."""
+        words = (f"{vocabulary.name}={word}" for vocabulary in self.vocabularies for word in vocabulary.words)
+        return (*NUMBERS, *words)
+
+    def layer_matrix(self, layers: Sequence[Layer], setting: Setting) -> Matrix:
+        """Describe layers in one setting, shape (layers, features)."""
+        context = setting.context
+        of_setting = (*_context_attributes(context), setting.threads)
+        numbers = [
+            (
+                *_layer_attributes(layer),
+                *_implied(layer),
+                layer.type in self.block_types,
+                *of_setting,
+                roofline_ms(layer, context),
+            )
+            for layer in layers
+        ]
+        words = [
+            (layer.type, "+".join(layer.fused_ops), layer.precision, setting.provider, context.core_part)
+            for layer in layers
+        ]
+        numeric = np.array(numbers, dtype=np.float32).reshape(len(layers), len(NUMBERS))
+        return np.hstack([numeric, *(_one_hot(v, [row[i] for row in words]) for i, v in enumerate(self.vocabularies))])
+
+    def table_matrix(self, table: pd.DataFrame) -> Matrix:
+        """Describe the rows of a stats table, shape (rows, features)."""
+        matrix = np.empty((len(table), len(self.names)), dtype=np.float32)
+        layers = layers_of(table)
+        keys = table["layer_key"].to_numpy(dtype=str)
+        for rows, setting in settings_of(table):
+            unique, position = np.unique(keys[rows], return_inverse=True)
+            matrix[rows] = self.layer_matrix([layers[key] for key in unique], setting)[position]
+        return matrix
+
+
+def _implied(layer: Layer) -> tuple[float, ...]:
+    """Compute the features of :data:`_IMPLIED`, in its order."""
+    work, traffic = flops(layer), bytes_moved(layer)
+    return (
+        work,
+        traffic,
+        work / max(traffic, 1),
+        work / max(layer.output_volume, 1),
+        layer.in_channels / max(layer.groups, 1),
+        layer.in_channels % 4,
+        layer.in_channels % 16,
+        layer.channels % 4,
+        layer.channels % 16,
+        len(layer.input_shapes),
+        len(layer.fused_ops),
+    )
+
+
+def _one_hot(vocabulary: Vocabulary, words: Sequence[str | None]) -> Matrix:
+    """Mark each word's column, shape (rows, words of the vocabulary)."""
+    known = np.array(vocabulary.words, dtype=object)
+    matrix: Matrix = (np.array(words, dtype=object)[:, None] == known[None, :]).astype(np.float32)
+    return matrix

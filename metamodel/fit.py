@@ -1,0 +1,175 @@
+"""Tables in, a fitted model out (Algorithm 1, LEARNMETA)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from metamodel.artefact import Artefact
+from metamodel.correction import fit_corrections, tensor_bytes
+from metamodel.errors import TableError
+from metamodel.evaluate import Protocol, evaluate_unseen_networks, plan
+from metamodel.features import FeatureSpace, Matrix
+from metamodel.interface import FloatArray, Setting
+from metamodel.manifest import Manifest, ParentTable, SettingRecord, Versions
+from metamodel.model import MIN_LAYERS, ResponseModel, fit_response, has_response, response_values
+from metamodel.parallel import run_all
+from metamodel.rows import TrainingRows, count_rows, layers_of, select_rows, setting_key, settings_of
+from metamodel.targets import RESPONSES, Response, Target
+from parsers.console import Advance
+from parsers.schema import SCHEMA_VERSION, Layer, Origin
+from parsers.stats import read_stats
+
+_EVIDENCE = (Origin.MEASURED, Origin.IMPORTED)
+"""Origins whose rows are scored; what a formula made is no evidence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Tables read, sorted and described: what fitting and evaluating share."""
+
+    tables: tuple[ParentTable, ...]
+    rows: TrainingRows
+    space: FeatureSpace
+    matrix: Matrix
+    """Features of ``rows.layers``, shape (rows, features)."""
+    responses: tuple[Response, ...]
+    missing: tuple[str, ...]
+    """Responses that the rows do not hold, each with the reason."""
+
+
+def prepare(paths: Sequence[Path], *, include_virtual: bool = False) -> Prepared:
+    """Read stats tables and describe the rows that can be fitted to.
+
+    Raises:
+        parsers.errors.StatsError: a table is absent, torn or of another version.
+        TableError: the tables hold too few usable rows.
+    """
+    frames = [read_stats(path) for path in paths]
+    tables = tuple(
+        ParentTable(name=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), rows=len(frame))
+        for path, frame in zip(paths, frames, strict=True)
+    )
+    rows = select_rows(frames, include_virtual=include_virtual)
+    held = {
+        response: rows.layers.loc[has_response(rows.layers, response), "layer_key"].nunique() for response in RESPONSES
+    }
+    missing = {
+        response.target: f"{response.target} ({layers} layers hold {response.column}, {MIN_LAYERS} are needed)"
+        for response, layers in held.items()
+        if layers < MIN_LAYERS
+    }
+    if Target.LATENCY in missing:
+        raise TableError(f"Too few rows to fit: {missing[Target.LATENCY]}. Collect more, or add another table.")
+    space = FeatureSpace.of_table(rows.layers)
+    return Prepared(
+        tables=tables,
+        rows=rows,
+        space=space,
+        matrix=space.table_matrix(rows.layers),
+        responses=tuple(response for response in RESPONSES if response.target not in missing),
+        missing=tuple(missing.values()),
+    )
+
+
+def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advance) -> Artefact:
+    """Fit every response that the rows hold, and the step from layers to networks.
+
+    Args:
+        prepared: from :func:`prepare`.
+        seed: the only source of randomness; the same seed and tables give the same model, byte for byte.
+        workers: responses fitted at once.
+        advance: takes the number of fitted responses, of ``len(prepared.responses)``.
+    """
+    rows = prepared.rows
+    tasks = [
+        partial(fit_response, rows.layers, prepared.matrix, response, seed=seed) for response in prepared.responses
+    ]
+    notes = [response.target.value for response in prepared.responses]
+    models = tuple(run_all(tasks, notes=notes, advance=advance, workers=workers))
+    latency = next(model for model in models if model.record.response.target is Target.LATENCY)
+    beside_mb = _memory_beside_tensors(rows.layers)
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        versions=_versions(),
+        seed=seed,
+        space=prepared.space,
+        feature_names=prepared.space.names,
+        responses=tuple(model.record for model in models),
+        missing=prepared.missing,
+        rows=rows.counts,
+        network_rows=rows.network_counts,
+        rejects=rows.rejects,
+        infeasible=rows.infeasible,
+        corrections=fit_corrections(rows, partial(_predict_layers, latency, prepared.space)),
+        settings=_settings(rows.layers, beside_mb),
+        memory_base_mb=_memory_base(beside_mb),
+        evaluations=(),
+        tables=prepared.tables,
+    )
+    return Artefact(manifest=manifest, models=models)
+
+
+def protocols(prepared: Prepared) -> tuple[Protocol, ...]:
+    """Plan the evaluation on unseen networks: one protocol per origin that is evidence and names two networks."""
+    planned = (plan(prepared.rows.layers, origin) for origin in _EVIDENCE)
+    return tuple(protocol for protocol in planned if protocol is not None)
+
+
+def with_evaluation(
+    artefact: Artefact, prepared: Prepared, protocol: Protocol, *, seed: int, workers: int, advance: Advance
+) -> Artefact:
+    """Score latency on unseen networks and remember it in the manifest; ``advance`` counts ``protocol.folds``."""
+    latency = next(response for response in prepared.responses if response.target is Target.LATENCY)
+    evaluation = evaluate_unseen_networks(
+        prepared.rows.layers, prepared.matrix, latency, protocol, seed=seed, workers=workers, advance=advance
+    )
+    evaluations = (*artefact.manifest.evaluations, evaluation)
+    return replace(artefact, manifest=replace(artefact.manifest, evaluations=evaluations))
+
+
+def _predict_layers(model: ResponseModel, space: FeatureSpace, layers: Sequence[Layer], setting: Setting) -> FloatArray:
+    return model.predict(space.layer_matrix(layers, setting))
+
+
+def _settings(table: pd.DataFrame, beside_mb: FloatArray) -> tuple[SettingRecord, ...]:
+    records = [
+        SettingRecord(
+            setting_key=setting_key(setting),
+            device=str(setting.device),
+            rows=count_rows(table.iloc[rows]),
+            memory_base_mb=_memory_base(beside_mb[rows]),
+        )
+        for rows, setting in settings_of(table)
+    ]
+    return tuple(sorted(records, key=lambda record: (record.device, record.setting_key)))
+
+
+def _memory_beside_tensors(table: pd.DataFrame) -> FloatArray:
+    """Take weights and activations off every row's peak memory, shape (rows,), MB; NaN where it was not observed."""
+    memory = next(response for response in RESPONSES if response.target is Target.MEMORY)
+    tensors_mb = {key: tensor_bytes(layer) / 1e6 for key, layer in layers_of(table).items()}
+    held_mb = table["layer_key"].map(tensors_mb).to_numpy(dtype=np.float64)
+    return np.where(has_response(table, memory), response_values(table, memory) - held_mb, np.nan)
+
+
+def _memory_base(beside_mb: FloatArray) -> float | None:
+    known = beside_mb[np.isfinite(beside_mb)]
+    return max(0.0, float(np.median(known))) if len(known) else None
+
+
+def _versions() -> Versions:
+    return Versions(
+        autocomet=version("autocomet"),
+        numpy=version("numpy"),
+        pandas=version("pandas"),
+        scikit_learn=version("scikit-learn"),
+        xgboost=version("xgboost"),
+    )

@@ -1,0 +1,136 @@
+"""The fitted predictor that the search asks: the paper's F(X), infinite on the set B (Eq. 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from metamodel.artefact import Artefact, load_artefact
+from metamodel.correction import Correction
+from metamodel.interface import FloatArray, LayerCosts, NetworkCosts, Setting
+from metamodel.rows import Infeasible, setting_key
+from metamodel.targets import Target
+from parsers.schema import Layer
+
+_Costs = tuple[float, ...]
+"""One layer's costs, in the order of the artefact's responses."""
+
+
+class TrainedPredictor:
+    """Predicts from a loaded artefact; a layer is predicted once per setting and then remembered."""
+
+    def __init__(self, artefact: Artefact) -> None:
+        manifest = artefact.manifest
+        self._space = manifest.space
+        self._models = artefact.models
+        self._targets = tuple(model.record.response.target for model in artefact.models)
+        self._corrections = {(fit.device, fit.provider, fit.threads): fit for fit in manifest.corrections}
+        self._infeasible = _by_setting(manifest.infeasible)
+        self._memory_base_mb = manifest.memory_base_mb or 0.0
+        self._memory_bases_mb = {
+            seen.setting_key: seen.memory_base_mb for seen in manifest.settings if seen.memory_base_mb is not None
+        }
+        self._known: dict[Setting, dict[Layer, _Costs]] = {}
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Which of ``latency``, ``memory``, ``power`` and ``energy`` it predicts."""
+        return tuple(target.value for target in self._targets)
+
+    def predict_layers(self, layers: Sequence[Layer], setting: Setting) -> LayerCosts:
+        """Predict each layer's costs, shape (layers,); repeated layers cost one prediction."""
+        known = self._known.setdefault(setting, {})
+        new = [layer for layer in dict.fromkeys(layers) if layer not in known]
+        if new:
+            known.update(zip(new, self._predict(new, setting), strict=True))
+        costs = np.array([known[layer] for layer in layers], dtype=np.float64).reshape(len(layers), len(self._targets))
+        column = {target: costs[:, index] for index, target in enumerate(self._targets)}
+        latency_ms = column.get(Target.LATENCY)
+        return LayerCosts(
+            latency_ms=latency_ms,
+            network_latency_ms=None if latency_ms is None else self._shares(latency_ms, layers, setting),
+            memory_mb=column.get(Target.MEMORY),
+            power_mw=column.get(Target.POWER),
+            energy_mj=column.get(Target.ENERGY),
+        )
+
+    def predict_network(
+        self, layers: Sequence[Layer], setting: Setting, *, live_elements: int | None = None
+    ) -> NetworkCosts:
+        """Predict the costs of the network that the layers make up, given in any order.
+
+        Latency is the sum of the layers' shares, energy the sum of theirs, power what the two imply. Memory is base +
+        weights + live activations.
+
+        Args:
+            layers: the network's layers.
+            setting: where it would run.
+            live_elements: activation elements alive at once, at most, where the graph is known. A list of layers does not
+                tell what else is alive beside the layer that runs: without it, the largest layer's input and output
+                stand in, and a network with long skips needs more.
+        """
+        costs = self.predict_layers(layers, setting)
+        latency_ms = None if costs.network_latency_ms is None else float(costs.network_latency_ms.sum())
+        energy_mj = None if costs.energy_mj is None else float(costs.energy_mj.sum())
+        memory_mb = None
+        if costs.memory_mb is not None:
+            feasible = bool(np.isfinite(costs.memory_mb).all())
+            memory_mb = _network_memory_mb(layers, live_elements, self._base_mb(setting)) if feasible else np.inf
+        return NetworkCosts(
+            latency_ms=latency_ms,
+            memory_mb=memory_mb,
+            power_mw=_network_power_mw(costs, latency_ms, energy_mj),
+            energy_mj=energy_mj,
+            layers=costs,
+        )
+
+    def correction(self, setting: Setting) -> Correction | None:
+        """Find the step from layers to networks that was fitted for a setting; None is the identity."""
+        return self._corrections.get((setting.device or "", setting.provider, setting.threads))
+
+    def _predict(self, layers: Sequence[Layer], setting: Setting) -> Iterable[_Costs]:
+        matrix = self._space.layer_matrix(layers, setting)
+        costs = np.column_stack([model.predict(matrix) for model in self._models])
+        infeasible = self._infeasible.get(setting_key(setting), frozenset())
+        if infeasible:
+            costs[[layer.key in infeasible for layer in layers]] = np.inf
+        return [tuple(row) for row in costs.tolist()]
+
+    def _shares(self, latency_ms: FloatArray, layers: Sequence[Layer], setting: Setting) -> FloatArray:
+        correction = self.correction(setting)
+        return latency_ms if correction is None else correction.shares(latency_ms, layers)
+
+    def _base_mb(self, setting: Setting) -> float:
+        return self._memory_bases_mb.get(setting_key(setting), self._memory_base_mb)
+
+
+def load_trained_predictor(folder: Path) -> TrainedPredictor:
+    """Load the model that ``metamodel fit`` wrote; raises as :func:`metamodel.artefact.load_artefact`."""
+    return TrainedPredictor(load_artefact(folder))
+
+
+def _network_memory_mb(layers: Sequence[Layer], live_elements: int | None, base_mb: float) -> float:
+    """Base + weights + live activations, four bytes an element, in 10⁶ bytes."""
+    weights = sum(layer.weight_elements for layer in layers)
+    largest = max((layer.input_volume + layer.output_volume for layer in layers), default=0)
+    return base_mb + 4 * (weights + (largest if live_elements is None else live_elements)) / 1e6
+
+
+def _network_power_mw(costs: LayerCosts, latency_ms: float | None, energy_mj: float | None) -> float | None:
+    """Energy over latency; without an energy model, the layers' powers weighted by their times."""
+    if energy_mj is not None and latency_ms:
+        return 1e3 * energy_mj / latency_ms if np.isfinite(energy_mj) else np.inf
+    if costs.power_mw is None or costs.latency_ms is None:
+        return None
+    if not np.isfinite(costs.power_mw).all():
+        return np.inf
+    return float(np.average(costs.power_mw, weights=costs.latency_ms)) if len(costs.power_mw) else 0.0
+
+
+def _by_setting(infeasible: Sequence[Infeasible]) -> Mapping[str, frozenset[str]]:
+    members: dict[str, set[str]] = {}
+    for member in infeasible:
+        members.setdefault(member.setting_key, set()).add(member.layer_key)
+    return {setting: frozenset(keys) for setting, keys in members.items()}

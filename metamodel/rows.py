@@ -1,0 +1,188 @@
+"""From stats tables to the rows that a predictor may learn from, with every row that it may not learn from counted.
+
+A fit stands on executed rows only (the paper's ``S ⊆ Z | B``, Algorithm 1 line 28). Rows that could not be executed form
+the set B of Eq. 1: their behaviour is infinite, not missing. Whatever else is left out is counted under a reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from metamodel.errors import TableError
+from metamodel.interface import Setting
+from parsers.schema import (
+    INFEASIBLE,
+    Context,
+    DeviceKind,
+    Layer,
+    Scope,
+    Status,
+    Value,
+    context_from_values,
+    layer_from_values,
+)
+
+ROW_KEY = ("campaign", "device", "job")
+SETTING_COLUMNS = [*(item.name for item in fields(Context)), "provider", "threads", "device"]
+_NO_TEXT = "peak_gflops_source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCount:
+    """How many rows of one origin and device kind a fit stands on."""
+
+    origin: str
+    device_kind: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """How many rows were left out, and why."""
+
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infeasible:
+    """A known member of the set B: a layer that could not be executed in a setting."""
+
+    layer_key: str
+    setting_key: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRows:
+    """What a fit stands on."""
+
+    layers: pd.DataFrame
+    """Executed rows of single layers and blocks, each with a finite positive ``execution_time_ms``."""
+    networks: pd.DataFrame
+    """``in_network`` rows: they fit the step from layers to networks, never the layers."""
+    infeasible: tuple[Infeasible, ...]
+    counts: tuple[RowCount, ...]
+    """Of the layers' rows."""
+    network_counts: tuple[RowCount, ...]
+    """Of the networks' rows."""
+    rejects: tuple[Reject, ...]
+
+
+def select_rows(tables: Sequence[pd.DataFrame], *, include_virtual: bool = False) -> TrainingRows:
+    """Put tables together and sort their rows into what is fitted, what is infeasible, and what is left out.
+
+    Raises:
+        TableError: no executed row with a usable time remains.
+    """
+    rejects: list[Reject] = []
+
+    def keep(table: pd.DataFrame, wanted: pd.Series[bool], reason: str) -> pd.DataFrame:
+        dropped = int((~wanted).sum())
+        if dropped:
+            rejects.append(Reject(reason=reason, rows=dropped))
+        return table[wanted]
+
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if table.empty:
+        raise TableError("The tables hold no rows; run `profile collect` first.")
+    table = keep(table, ~table.duplicated(list(ROW_KEY)), "repeats a (campaign, device, job) that is already there")
+    if not include_virtual:
+        real = table["device_kind"] != DeviceKind.VIRTUAL.value
+        table = keep(table, real, "virtual phone (--include-virtual admits it)")
+    in_network = table["scope"] == Scope.IN_NETWORK.value
+    networks, layers = table[in_network], table[~in_network]
+    infeasible = _infeasible(layers)
+    layers = layers[~layers["status"].isin([status.value for status in INFEASIBLE])]
+    for status in Status:
+        if status is not Status.OK and status not in INFEASIBLE:
+            layers = keep(layers, layers["status"] != status.value, f"status {status.value}")
+    time = pd.to_numeric(layers["execution_time_ms"])
+    layers = keep(layers, np.isfinite(time) & (time > 0), "execution_time_ms is missing, zero, negative or infinite")
+    if layers.empty:
+        reasons = (
+            "; ".join(f"{reject.rows} × {reject.reason}" for reject in rejects) or "all are in_network or infeasible"
+        )
+        raise TableError(f"None of {len(table)} rows can be fitted to ({reasons}).")
+    return TrainingRows(
+        layers=layers.reset_index(drop=True),
+        networks=networks.reset_index(drop=True),
+        infeasible=infeasible,
+        counts=count_rows(layers),
+        network_counts=count_rows(networks),
+        rejects=tuple(rejects),
+    )
+
+
+def count_rows(table: pd.DataFrame) -> tuple[RowCount, ...]:
+    """Count a table's rows by origin and device kind."""
+    sizes = Counter(zip(table["origin"].astype(str), table["device_kind"].astype(str), strict=True))
+    return tuple(RowCount(origin=origin, device_kind=kind, rows=rows) for (origin, kind), rows in sorted(sizes.items()))
+
+
+def layers_of(table: pd.DataFrame) -> Mapping[str, Layer]:
+    """Read the unique layers of a table back, by layer key."""
+    columns = ["layer_key", *(item.name for item in fields(Layer))]
+    unique = _cells(table.drop_duplicates("layer_key")[columns])
+    return {str(cells["layer_key"]): layer_from_values(cells) for cells in unique}
+
+
+def settings_of(table: pd.DataFrame) -> Iterator[tuple[npt.NDArray[np.intp], Setting]]:
+    """Yield each unique setting of a table with the positions of its rows."""
+    group = table.groupby(SETTING_COLUMNS, dropna=False, sort=False).ngroup().to_numpy()
+    for number in range(group.max(initial=-1) + 1):
+        rows = np.flatnonzero(group == number)
+        (cells,) = _cells(table.iloc[rows[:1]][SETTING_COLUMNS])
+        yield (
+            rows,
+            Setting(
+                context=context_from_values(cells),
+                provider=str(cells["provider"]),
+                threads=int(cells["threads"] or 1),
+                device=str(cells["device"]),
+            ),
+        )
+
+
+def setting_key(setting: Setting) -> str:
+    """Name a context, provider and thread count in sixteen hexadecimal digits, the same on every machine.
+
+    The device's name is not part of it (B is a set of contexts), nor is the text that says where a peak rate comes from.
+    """
+    context = [getattr(setting.context, item.name) for item in fields(Context) if item.name != _NO_TEXT]
+    plain = [float(value) if isinstance(value, int | float) else value for value in context]
+    canonical = json.dumps([*plain, setting.provider, setting.threads])
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _infeasible(table: pd.DataFrame) -> tuple[Infeasible, ...]:
+    """Collect B: the (layer, setting) pairs that failed at least once and were never executed."""
+    members: set[tuple[str, str, str]] = set()
+    failures = {status.value for status in INFEASIBLE}
+    for rows, setting in settings_of(table):
+        part = table.iloc[rows]
+        executed = set(part.loc[part["status"] == Status.OK.value, "layer_key"])
+        failed = part[part["status"].isin(failures) & ~part["layer_key"].isin(executed)]
+        key = setting_key(setting)
+        for layer_key, status in zip(failed["layer_key"], failed["status"], strict=True):
+            members.add((str(layer_key), key, str(status)))
+    return tuple(
+        Infeasible(layer_key=layer, setting_key=setting, status=status) for layer, setting, status in sorted(members)
+    )
+
+
+def _cells(table: pd.DataFrame) -> list[dict[str, Value]]:
+    """Read rows as the schema reads them, every kind of null as None."""
+    plain = table.astype(object)
+    return [
+        {str(name): value for name, value in cells.items()}
+        for cells in plain.where(plain.notna(), None).to_dict("records")
+    ]
