@@ -18,6 +18,20 @@ _UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and b
 _MAX_PATH_BYTES = 1023
 _MAX_LIST = 128
 
+# What the table in plan.c allows.
+_BOUNDS = {
+    "run": (0, 1_000_000),
+    "threads": (1, 1024),
+    "warmup": (0, 1_000_000),
+    "budget_ms": (1, 86_400_000),
+    "min_iterations": (1, 100_000),
+    "profile_iterations": (0, 500),
+    "evict_kb": (0, 1 << 40),
+    "timeout_s": (1, 86_400),
+    "seed": (0, 2**63 - 1),
+}
+_LIST_BOUNDS = {"checkpoints": (1, 100_000), "cpus": (0, 1023)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
@@ -66,21 +80,19 @@ class RunPlan:
         for name in ("job", "provider"):
             if not _NAME.fullmatch(getattr(self, name)):
                 raise ValueError(f"{name} {getattr(self, name)!r} must be 1 to 100 letters, digits, '.', '_' or '-'")
-        least = {
-            "run": 0, "threads": 1, "warmup": 0, "budget_ms": 1, "min_iterations": 1,
-            "profile_iterations": 0, "evict_kb": 0, "timeout_s": 1, "seed": 0,
-        }  # fmt: skip
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be at least {bound}")
+        for name, (least, most) in _BOUNDS.items():
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be from {least} to {most}")
         if not 0 <= self.target <= 1:
             raise ValueError(f"target is {self.target}, but must be from 0 to 1")
-        for name in ("checkpoints", "cpus"):
+        for name, (least, most) in _LIST_BOUNDS.items():
             values = getattr(self, name)
-            if len(values) > _MAX_LIST or list(values) != sorted(set(values)) or min(values, default=0) < 0:
-                raise ValueError(f"{name} {values} must rise, from 0 on, and be at most {_MAX_LIST} values")
-        if not self.checkpoints or self.checkpoints[0] < 1:
-            raise ValueError(f"checkpoints {self.checkpoints} must be positive, and at least one")
+            if list(values) != sorted(set(values)) or not all(least <= value <= most for value in values):
+                raise ValueError(f"{name} {values} must rise and be from {least} to {most}")
+            if len(values) > _MAX_LIST:
+                raise ValueError(f"{name} has {len(values)} values, but at most {_MAX_LIST} are taken")
+        if not self.checkpoints:
+            raise ValueError("checkpoints () must hold at least one iteration count")
 
 
 def render_plan(runs: Sequence[RunPlan]) -> str:

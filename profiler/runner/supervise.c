@@ -176,7 +176,7 @@ static int run_child(const struct plan_run *plan, const char *runtime, const str
     child_run(plan, runtime, folder, log);
 }
 
-/* Remove what the runtime may have left unfinished, and the file of its output where it said nothing. */
+/* Remove the file of what the runtime printed where it printed nothing. */
 static void tidy(const struct folder *folder) {
     char path[FOLDER_PATH_SIZE];
     struct stat about;
