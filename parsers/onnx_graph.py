@@ -135,18 +135,17 @@ def read_graph(model: onnx.ModelProto, *, name: str) -> Graph:
 def unique_node_names(nodes: Iterable[NodeProto]) -> tuple[str, ...]:
     """Name every node: its own name where that is unique, else with its position; ``Conv_3`` where it has none."""
     nodes = tuple(nodes)
-    wanted = [node.name or f"{node.op_type}_{index}" for index, node in enumerate(nodes)]
-    counts = Counter(wanted)
+    counts = Counter(node.name for node in nodes if node.name)
     taken = {name for name, count in counts.items() if count == 1}
     names: list[str] = []
-    for index, name in enumerate(wanted):
-        unique = name
-        if counts[name] > 1:
-            unique = f"{name}_{index}"
-            while unique in taken:
-                unique += "_"
-            taken.add(unique)
-        names.append(unique)
+    for index, node in enumerate(nodes):
+        name = node.name
+        if counts[name] != 1:
+            name = f"{node.name or node.op_type}_{index}"
+            while name in taken:
+                name += "_"
+            taken.add(name)
+        names.append(name)
     return tuple(names)
 
 
