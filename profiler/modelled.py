@@ -155,7 +155,7 @@ def _work(network: str, context: Context) -> _Work:
     layers = [item.layer for item in network_graph(network).layers]
     peak, bandwidth = context.peak_gflops or math.nan, context.memory_bw_gbs or math.nan
     return _Work(
-        compute_ms=np.array([flops(layer) / (peak * _family_efficiency(layer) * 1e6) for layer in layers]),
+        compute_ms=np.array([flops(layer) / (peak * family_efficiency(layer) * 1e6) for layer in layers]),
         bytes_ms=np.array([bytes_moved(layer) / (bandwidth * 1e6) for layer in layers]),
     )
 
@@ -194,14 +194,15 @@ def _require_peaks(config: DeviceConfig) -> None:
         )
 
 
-def _family_efficiency(layer: Layer) -> float:
+def family_efficiency(layer: Layer) -> float:
+    """Give the share of the ordinary convolution's rate that a layer's family reaches."""
     return FAMILY_EFFICIENCY.get(family_of(layer.type), 1.0)
 
 
 def _row(part: SuiteLayer, config: DeviceConfig, efficiency: float, overhead_ms: float) -> Row:
     layer = part.layer
     time_ms = roofline_ms(
-        layer, config.context, efficiency=efficiency * _family_efficiency(layer), overhead_ms=overhead_ms
+        layer, config.context, efficiency=efficiency * family_efficiency(layer), overhead_ms=overhead_ms
     )
     energy_mj = _energy_mj(layer, config, time_ms)
     return Row(
