@@ -116,10 +116,10 @@ def _read(path: Path) -> DeviceConfig:
 
 
 def _section(values: Mapping[str, Any], key: str, table: _Table) -> Mapping[str, Any]:
-    section = values.get(key)
-    if isinstance(section, dict):
-        return section
-    table.fail(key, f"is missing: add a [{key}] table")
+    section: Any = values.get(key)
+    if not isinstance(section, dict):
+        table.fail(key, f"is missing: add a [{key}] table")
+    return section
 
 
 def _task(section: Mapping[str, Any], table: _Table) -> Mapping[str, int]:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from parsers.onnx_graph import Attribute, Graph, Node
+from parsers.onnx_graph import Graph, Node
+from parsers.onnx_values import Attribute
 
 FUSED_ACTIVATIONS = frozenset(
     {"Relu", "Relu6", "Clip", "LeakyRelu", "Elu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh"}

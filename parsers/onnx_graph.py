@@ -20,13 +20,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
 
 from parsers.errors import NetworkError
+from parsers.onnx_values import Attribute, attributes_of, constant_value, plain_array, schema_of
 from parsers.schema import Shape
-
-Attribute = int | float | str | tuple[int | float | str, ...]
-"""An attribute's or a small constant's value."""
-
-REFERENCE_OPSET = 17
-"""The opset in whose words nodes are described; defaults changed between opsets."""
 
 _SMALL = 64
 """Constants of up to so many elements keep their values."""
@@ -51,7 +46,7 @@ class Node:
     activations: tuple[str, ...]
     """The inputs that are known only while the network runs, in order."""
     attributes: Mapping[str, Attribute]
-    """Those that differ from the defaults of :data:`REFERENCE_OPSET`, whatever the model's own opset."""
+    """Those that differ from the defaults of :data:`~parsers.onnx_values.REFERENCE_OPSET`, whatever the model's own opset."""
     settings: Mapping[str, Attribute]
     """Constant inputs that are settings, by their formal name (``axes``, ``max``), where their values are known."""
     weights: Mapping[int, str]
@@ -206,7 +201,7 @@ def _reduce(inferred: onnx.ModelProto, model: onnx.ModelProto, name: str) -> Gra
         inputs = tuple(alias_of.get(tensor, tensor) for tensor in proto.input)
         if _is_constant(proto, inputs, constants):
             constants.update(proto.output)
-            values.update(_constant_value(proto))
+            values.update(constant_value(proto))
         elif proto.op_type in _ALIASES:
             alias_of[proto.output[0]] = inputs[0]
         else:
@@ -239,20 +234,6 @@ def _is_constant(proto: NodeProto, inputs: tuple[str, ...], constants: set[str])
     return bool(given) and not captures and all(tensor in constants for tensor in given)
 
 
-def _constant_value(proto: NodeProto) -> dict[str, np.ndarray]:
-    """Read what a Constant node holds, where it is a small tensor or a scalar."""
-    if proto.op_type != "Constant" or not proto.attribute:
-        return {}
-    value = onnx.helper.get_attribute_value(proto.attribute[0])
-    if isinstance(value, TensorProto):
-        array = onnx.numpy_helper.to_array(value)
-    elif isinstance(value, float | int | list):
-        array = np.asarray(value, dtype=np.float32 if proto.attribute[0].name.startswith("value_float") else np.int64)
-    else:
-        return {}
-    return {proto.output[0]: array}
-
-
 def _node(
     proto: NodeProto,
     name: str,
@@ -261,21 +242,21 @@ def _node(
     values: Mapping[str, np.ndarray],
     opset: int,
 ) -> Node:
-    schema = _schema(proto, opset)
+    schema = schema_of(proto, opset)
     settings: dict[str, Attribute] = {}
     weights: dict[int, str] = {}
     for index, tensor in enumerate(inputs):
         if tensor in constants and not _is_setting(proto.op_type, constants[tensor]):
             weights[index] = tensor
         elif tensor in values and values[tensor].size <= _SMALL and schema and index < len(schema.inputs):
-            settings[schema.inputs[index].name] = _plain_array(values[tensor])
+            settings[schema.inputs[index].name] = plain_array(values[tensor])
     return Node(
         name=name,
         op=proto.op_type,
         inputs=inputs,
         outputs=tuple(proto.output),
         activations=tuple(tensor for tensor in inputs if tensor and tensor not in constants),
-        attributes=_attributes(proto, schema),
+        attributes=attributes_of(proto, schema),
         settings=settings,
         weights=weights,
     )
@@ -283,57 +264,6 @@ def _node(
 
 def _is_setting(op: str, constant: Tensor) -> bool:
     return op in _PARAMETRIC or constant.precision in {"int32", "int64", "bool", "object"}
-
-
-def _schema(proto: NodeProto, opset: int) -> onnx.defs.OpSchema | None:
-    if onnx.defs.has(proto.op_type, opset, proto.domain):
-        return onnx.defs.get_schema(proto.op_type, opset, proto.domain)
-    return None
-
-
-def _attributes(proto: NodeProto, schema: onnx.defs.OpSchema | None) -> dict[str, Attribute]:
-    written = {item.name: _plain(onnx.helper.get_attribute_value(item)) for item in proto.attribute}
-    reference = _defaults(_schema(proto, REFERENCE_OPSET) if not proto.domain else schema)
-    return {
-        name: value
-        for name, value in {**_defaults(schema), **written}.items()
-        if value is not None and value != reference.get(name)
-    }
-
-
-def _defaults(schema: onnx.defs.OpSchema | None) -> dict[str, Attribute | None]:
-    known = schema.attributes.values() if schema else ()
-    return {
-        item.name: _plain(onnx.helper.get_attribute_value(item.default_value))
-        for item in known
-        if item.default_value.name
-    }
-
-
-def _plain(value: object) -> Attribute | None:
-    """Turn an attribute into plain values; tensors and graphs are nothing that a layer is described by."""
-    match value:
-        case bool() | int() | str():
-            return value
-        case float():
-            return _short(value)
-        case bytes():
-            return value.decode(errors="replace")
-        case list() if all(isinstance(item, int | float | str | bytes) for item in value):
-            items = (_plain(item) for item in value)
-            return tuple(item for item in items if item is not None and not isinstance(item, tuple))
-        case _:
-            return None
-
-
-def _plain_array(array: np.ndarray) -> Attribute:
-    items = tuple(_short(item) if isinstance(item, float) else item for item in array.ravel().tolist())
-    return items if array.ndim else items[0]
-
-
-def _short(value: float) -> float:
-    """Write 0.1 as 0.1 though the file holds the float32 nearest to it."""
-    return float(str(np.float32(value)))
 
 
 def _is_known(value: ValueInfoProto) -> bool:
