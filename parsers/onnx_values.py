@@ -25,14 +25,15 @@ def schema_of(proto: NodeProto, opset: int) -> onnx.defs.OpSchema | None:
 
 
 def attributes_of(proto: NodeProto, schema: onnx.defs.OpSchema | None) -> dict[str, Attribute]:
-    """Give a node's attributes that differ from the defaults of :data:`REFERENCE_OPSET`; tensors and graphs left out."""
+    """Give a node's attributes that are not at their defaults; tensors and graphs are left out.
+
+    The defaults are those of :data:`REFERENCE_OPSET`, or of the node's own opset for attributes that one does not have.
+    """
     written = {item.name: _plain(onnx.helper.get_attribute_value(item)) for item in proto.attribute}
-    reference = _defaults(schema_of(proto, REFERENCE_OPSET) if not proto.domain else schema)
-    return {
-        name: value
-        for name, value in {**_defaults(schema), **written}.items()
-        if value is not None and value != reference.get(name)
-    }
+    own = _defaults(schema)
+    usual = {**own, **_defaults(schema_of(proto, REFERENCE_OPSET))}
+    effective = {**own, **written}
+    return {name: value for name, value in effective.items() if value is not None and value != usual.get(name)}
 
 
 def _defaults(schema: onnx.defs.OpSchema | None) -> dict[str, Attribute | None]:

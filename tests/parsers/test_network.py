@@ -318,6 +318,15 @@ def test_attributes_are_told_in_todays_defaults():
     assert settings(new.parse(new.node("Softmax", "x")).layers[0].layer) == {}
 
 
+def test_an_attribute_that_a_later_opset_added_is_left_out_at_its_default():
+    old, new = Sketch((1, 4, 2, 2)), Sketch((1, 4, 2, 2), opset=18)
+    axes = new.constant(np.array([2, 3]))
+
+    assert old.parse(old.node("ReduceMean", "x", axes=[2, 3])).layers[0].layer == (
+        new.parse(new.node("ReduceMean", "x", axes)).layers[0].layer
+    )
+
+
 def test_settings_that_arrive_as_constants_are_attributes():
     sketch = Sketch((1, 4, 6, 6))
     pads = sketch.constant(np.array([0, 0, 1, 1, 0, 0, 2, 2]))
