@@ -12,6 +12,7 @@ network does not have, so they are kept apart in ``edge_ms``.
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ from parsers.jobs import RUN_LOG, RUN_PREFIX, RUN_PROFILE, DeviceRecord, JobLaye
 from parsers.ort_profile import NodeTime, OrtProfile, is_layout, parse_ort_profile, trimmed_mean_us
 from parsers.runlog import RunLog, parse_runlog
 from parsers.schema import Context, Execution, Measurement, Origin, Provenance, Row, Scope, Status
+
+_BLOCKED_NODE = re.compile(r"(?P<tensor>(?P<part>.+?)(_bn|_mul)?)_nchwc")
+"""How ONNX Runtime names a node in blocked layout: by a tensor of the layer, and which part of a normalisation it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,14 +143,17 @@ def _is_provider(used: str, asked: str) -> bool:
 
 
 def _share_out(layers: Sequence[JobLayer], nodes: Sequence[NodeTime]) -> list[list[NodeTime]]:
-    owner: dict[str, int] = {}
-    for index, part in enumerate(layers):
-        owner.update(dict.fromkeys(part.nodes, index))
-        owner.update({f"{tensor}_nchwc": index for tensor in part.tensors})
+    """Give each layer the nodes that do its work; a node that no layer claims is given to none."""
+    by_node = {name: index for index, part in enumerate(layers) for name in part.nodes}
+    by_tensor = {tensor: index for index, part in enumerate(layers) for tensor in part.tensors}
     shares: list[list[NodeTime]] = [[] for _ in layers]
     for node in nodes:
-        if node.name in owner:
-            shares[owner[node.name]].append(node)
+        owner = by_node.get(node.name.removeprefix("fused "))
+        blocked = _BLOCKED_NODE.fullmatch(node.name)
+        if owner is None and blocked:
+            owner = by_tensor.get(blocked["tensor"], by_tensor.get(blocked["part"]))
+        if owner is not None:
+            shares[owner].append(node)
     return shares
 
 

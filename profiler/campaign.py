@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -34,6 +35,7 @@ _ASSUMED_FLOPS_PER_MS = 10e6
 _CACHE_MARGIN = 1.5
 """Bytes walked over between iterations never need to exceed the last-level cache by more than this."""
 _ASSUMED_CACHE_MB = 32.0
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,11 +211,19 @@ def _cpus(facts: DeviceFacts, threads: int) -> tuple[int, ...]:
     return facts.clusters[0][-threads:]
 
 
+def _job_name(kind: str, which: str, settings: CampaignSettings) -> str:
+    """Name a job; it becomes a folder and a word in a log line, so a user's file name is tamed, yet stays unique."""
+    tame = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{kind}-{which}")
+    if tame != f"{kind}-{which}" or len(tame) > _LONGEST_NAME:
+        tame = f"{tame[:_LONGEST_NAME]}-{hashlib.sha256(which.encode()).hexdigest()[:8]}"
+    return f"{tame}-{settings.provider}-t{settings.threads}"
+
+
 def _layer_job(part: SuiteLayer, cpus: tuple[int, ...], cache_mb: float, settings: CampaignSettings) -> Job:
     layer = part.layer
     evict_mb = min(part.footprint_mb or 0.0, _CACHE_MARGIN * cache_mb)
     spec = JobSpec(
-        job=f"{layer.type}-{layer.key}-{settings.provider}-t{settings.threads}",
+        job=_job_name(layer.type, layer.key, settings),
         scope=Scope.ISOLATED,
         networks=part.networks,
         layers=(JobLayer(name=layer.type, layer=layer),),
@@ -234,7 +244,7 @@ def _network_job(part: SuiteNetwork, cpus: tuple[int, ...], settings: CampaignSe
         JobLayer(name=node.name, layer=node.layer, nodes=node.nodes, tensors=node.tensors) for node in network.layers
     )
     spec = JobSpec(
-        job=f"network-{part.name}-{settings.provider}-t{settings.threads}",
+        job=_job_name("network", part.name, settings),
         scope=Scope.IN_NETWORK,
         networks=(part.name,),
         layers=layers,

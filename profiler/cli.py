@@ -76,6 +76,8 @@ def collect_command(
         timeout_s=timeout_s,
         seed=seed,
     )
+    for reason in chosen.left_out:
+        tell(f"left out: {reason}")
     measured = _collect(chosen, settings, runs, campaign, fresh=fresh)
     for reject in measured.rejects:
         tell(f"not read: {reject}")
