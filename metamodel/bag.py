@@ -172,7 +172,7 @@ class BagOfBoosted(RegressorMixin, BaseEstimator):  # type: ignore[misc] # sciki
         if len(asked) <= self.patience:
             return False
         before, since = min(asked[: -self.patience]), min(asked[-self.patience :])
-        return since > before * (1 - self.tolerance)  # False for NaN: without an error there is nothing to stop by
+        return since >= before * (1 - self.tolerance)  # False for NaN: without an error there is nothing to stop by
 
     def _best_size(self, errors: Sequence[float]) -> int:
         """Find the size with the least out-of-bag error; the whole bag where there is none to go by."""

@@ -117,7 +117,7 @@ def _observations(rows: TrainingRows, predict_latency: PredictLatency) -> Iterat
             if not wall_ms > 0 or not np.isfinite(wall_ms):
                 continue
             keys = part["layer_key"]
-            times = keys.map(measured).to_numpy(dtype=np.float64)
+            times = keys.map(measured).to_numpy(dtype=np.float64, copy=True)
             unknown = np.isnan(times)
             times[unknown] = predict_latency([layers[key] for key in keys[unknown]], setting)
             yield (

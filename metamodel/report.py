@@ -155,7 +155,7 @@ def _rows_table(manifest: Manifest) -> Table:
 
 def _left_out(manifest: Manifest) -> Iterator[str]:
     if manifest.infeasible:
-        yield f"Infeasible (the set B): {len(manifest.infeasible)} pairs of layer and setting."
+        yield f"Infeasible pairs of layer and setting (the set B): {len(manifest.infeasible)}."
     for reject in manifest.rejects:
         yield f"Left out: {reject.rows} × {reject.reason}."
 

@@ -93,7 +93,7 @@ def select_rows(tables: Sequence[pd.DataFrame], *, include_virtual: bool = False
 
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     if table.empty:
-        raise TableError("The tables hold no rows; run `profile collect` first.")
+        raise TableError("The tables hold no rows; run 'profile collect' first.")
     table = keep(table, ~table.duplicated(list(ROW_KEY)), "repeats a (campaign, device, job) that is already there")
     if not include_virtual:
         real = table["device_kind"] != DeviceKind.VIRTUAL.value

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metamodel.correction import Correction, between_bytes, fit_corrections
+from metamodel.rows import select_rows
+
+TIMES = (0.9, 0.015, 3e-8)  # a, b in ms per node, c in ms per byte
+
+
+def no_prediction(layers, setting):  # noqa: ARG001 - the signature of a predictor
+    assert not layers
+    return np.zeros(0)
+
+
+@pytest.fixture
+def measured(bench):
+    """Networks of very different make-up: the same isolated times, walls by TIMES."""
+
+    def build(count, *, noise=0.0):
+        rows = []
+        for number in range(count):
+            name, layers = f"net-{number}", bench.layers(5 + 10 * number)
+            alone = [bench.row(layer, noise=0.0) for layer in dict.fromkeys(layers)]
+            time_ms = {row.layer: row.measurement.execution_time_ms for row in alone}
+            a, b, c = TIMES
+            wall_ms = sum(a * time_ms[layer] + b + c * between_bytes(layer) for layer in layers)
+            rows += alone + bench.in_network_rows(name, layers, wall_ms * (1 + noise * (-1) ** number))
+        return select_rows([bench.frame(rows)])
+
+    return build
+
+
+def test_a_law_of_time_nodes_and_bytes_is_found_and_explains_networks_it_was_not_fitted_to(measured):
+    (correction,) = fit_corrections(measured(12), no_prediction)
+
+    assert (correction.device, correction.provider, correction.threads) == ("phone", "cpu", 1)
+    errors = [abs(fit.held_out_ms / fit.wall_ms - 1) for fit in correction.networks]
+    assert max(errors) < 0.05
+    raw = [abs(fit.sum_ms / fit.wall_ms - 1) for fit in correction.networks]
+    assert np.mean(errors) < np.mean(raw) / 3
+
+
+def test_a_layers_share_is_a_times_its_time_plus_b_plus_c_times_its_bytes(bench):
+    layers = [bench.gemm(10, 5), bench.gemm(100, 50)]
+    correction = Correction(
+        device="phone", provider="cpu", threads=1, per_time=2.0, per_node_ms=0.5, per_byte_ms=0.01, networks=()
+    )
+
+    shares = correction.shares(np.array([1.0, 3.0]), layers)
+
+    np.testing.assert_allclose(shares, [2.0 + 0.5 + 0.01 * 60, 6.0 + 0.5 + 0.01 * 600])
+
+
+def test_one_network_moves_the_identity_most_of_the_way_and_has_no_held_out_error(bench):
+    (layer,) = bench.layers(1)
+    alone = bench.row(layer)
+    sum_ms = alone.measurement.execution_time_ms
+    rows = select_rows([bench.frame([alone, *bench.in_network_rows("net", [layer], wall_ms=2 * sum_ms)])])
+
+    (correction,) = fit_corrections(rows, no_prediction)
+
+    (fit,) = correction.networks
+    assert fit.sum_ms == pytest.approx(sum_ms)
+    assert 1.8 * sum_ms < fit.corrected_ms < 2 * sum_ms
+    assert fit.held_out_ms is None
+
+
+def test_a_correction_of_one_network_is_the_ridge_solution_worked_by_hand(bench):
+    # S = 1 and W = 2. In the solver's units nodes and bytes each explain W at coefficient 1, so the row is (1/2, 1, 1),
+    # and the ridge of 0.05 pulls (a, β, γ) to (1, 0, 0). The residual at the pull is r = 1 − 1/2; the minimum moves
+    # along the row by r / (0.05 + |row|²) = 0.5 / 2.3.
+    layer = bench.gemm(10, 5)
+    rows = [bench.row(layer, execution_time_ms=1.0), *bench.in_network_rows("net", [layer], wall_ms=2.0)]
+
+    (correction,) = fit_corrections(select_rows([bench.frame(rows)]), no_prediction)
+
+    step = 0.5 / (0.05 + 0.25 + 1 + 1)
+    assert correction.per_time == pytest.approx(1 + 0.5 * step)
+    assert correction.per_node_ms == pytest.approx(step * 2.0)
+    assert correction.per_byte_ms == pytest.approx(step * 2.0 / 60)
+
+
+def test_no_coefficient_is_negative_even_where_networks_are_faster_than_their_layers(bench):
+    rows = []
+    for number in range(4):
+        layers = bench.layers(6)
+        alone = [bench.row(layer) for layer in dict.fromkeys(layers)]
+        wall_ms = 0.3 * sum(row.measurement.execution_time_ms for row in alone)
+        rows += alone + bench.in_network_rows(f"net-{number}", layers, wall_ms)
+
+    (correction,) = fit_corrections(select_rows([bench.frame(rows)]), no_prediction)
+
+    assert min(correction.per_time, correction.per_node_ms, correction.per_byte_ms) >= 0
+    assert correction.per_time == pytest.approx(0.3, abs=0.05)
+
+
+def test_a_layer_without_an_isolated_row_is_predicted_and_counted(bench):
+    known, unknown = bench.layers(2)
+    rows = [bench.row(known, execution_time_ms=1.0), *bench.in_network_rows("net", [known, unknown], wall_ms=9.0)]
+    asked = []
+
+    def predict(layers, setting):
+        asked.append((tuple(layers), setting.device))
+        return np.array([7.0])
+
+    (correction,) = fit_corrections(select_rows([bench.frame(rows)]), predict)
+
+    (fit,) = correction.networks
+    assert asked == [((unknown,), "phone")]
+    assert (fit.layers, fit.predicted_layers, fit.sum_ms) == (2, 1, 8.0)
+
+
+def test_isolated_rows_of_another_setting_do_not_stand_in(bench):
+    (layer,) = bench.layers(1)
+    elsewhere = bench.row(layer, context=bench.slow_phone, device="phone", execution_time_ms=50.0)
+    rows = [elsewhere, *bench.in_network_rows("net", [layer], wall_ms=2.0)]
+
+    (correction,) = fit_corrections(select_rows([bench.frame(rows)]), lambda *asked: np.array([1.0]))  # noqa: ARG005
+
+    assert correction.networks[0].sum_ms == 1.0
+
+
+def test_networks_without_a_wall_time_fit_nothing(bench):
+    (layer,) = bench.layers(1)
+    rows = [bench.row(layer), *bench.in_network_rows("net", [layer], wall_ms=None)]
+
+    assert fit_corrections(select_rows([bench.frame(rows)]), no_prediction) == ()
+
+
+def test_without_whole_networks_there_is_no_correction(bench):
+    rows = select_rows([bench.frame([bench.row(layer) for layer in bench.layers(3)])])
+
+    assert fit_corrections(rows, no_prediction) == ()

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from metamodel.errors import TableError
+from metamodel.interface import Setting
+from metamodel.rows import Reject, RowCount, layers_of, select_rows, setting_key, settings_of
+from parsers.schema import DeviceKind, Execution, Origin, Scope, Status
+
+
+def with_kind(row, kind):
+    return replace(row, provenance=replace(row.provenance, device_kind=kind))
+
+
+def test_rows_of_several_tables_are_put_together_and_counted_by_origin_and_kind(bench):
+    measured = bench.frame([bench.row(layer) for layer in bench.layers(3)])
+    modelled = bench.frame([bench.row(layer, origin=Origin.MODELLED, device="mid") for layer in bench.layers(2)])
+
+    rows = select_rows([measured, modelled])
+
+    assert rows.counts == (
+        RowCount(origin="measured", device_kind="phone", rows=3),
+        RowCount(origin="modelled", device_kind="none", rows=2),
+    )
+    assert rows.rejects == ()
+
+
+def test_a_job_that_is_already_there_counts_once(bench):
+    table = bench.frame([bench.row(layer) for layer in bench.layers(3)])
+
+    rows = select_rows([table, table])
+
+    assert len(rows.layers) == 3
+    assert rows.rejects == (Reject(reason="repeats a (campaign, device, job) that is already there", rows=3),)
+
+
+def test_virtual_rows_stay_out_unless_asked_for(bench):
+    real, virtual = (bench.row(layer) for layer in bench.layers(2))
+    table = bench.frame([real, with_kind(virtual, DeviceKind.VIRTUAL)])
+
+    without, included = select_rows([table]), select_rows([table], include_virtual=True)
+
+    assert [count.device_kind for count in without.counts] == ["phone"]
+    assert without.rejects[0].rows == 1
+    assert [count.device_kind for count in included.counts] == ["phone", "virtual"]
+
+
+@pytest.mark.parametrize("time_ms", [None, 0.0, -1.0, float("nan"), float("inf")])
+def test_a_time_that_is_no_positive_number_is_rejected_and_counted(bench, time_ms):
+    good, bad = bench.layers(2)
+    table = bench.frame([bench.row(good), bench.row(bad, execution_time_ms=time_ms)])
+
+    rows = select_rows([table])
+
+    assert len(rows.layers) == 1
+    assert rows.rejects == (Reject(reason="execution_time_ms is missing, zero, negative or infinite", rows=1),)
+
+
+@pytest.mark.parametrize("status", [Status.THROTTLED, Status.CONTENDED, Status.LOST, Status.ELIDED])
+def test_a_row_that_cannot_be_trusted_is_left_out_under_its_status(bench, status):
+    good, bad = bench.layers(2)
+    table = bench.frame([bench.row(good), bench.row(bad, status=status)])
+
+    rows = select_rows([table])
+
+    assert rows.rejects == (Reject(reason=f"status {status}", rows=1),)
+
+
+@pytest.mark.parametrize(
+    "status", [Status.UNSUPPORTED, Status.FALLBACK, Status.OUT_OF_MEMORY, Status.CRASHED, Status.TIMED_OUT]
+)
+def test_a_layer_that_could_not_be_executed_is_a_member_of_b_in_its_setting(bench, status):
+    good, bad = bench.layers(2)
+
+    rows = select_rows([bench.frame([bench.row(good), bench.failed_row(bad, status)])])
+
+    (member,) = rows.infeasible
+    assert (member.layer_key, member.status) == (bad.key, status.value)
+    assert member.setting_key == setting_key(Setting(context=bench.phone))
+
+
+def test_a_layer_that_failed_once_and_was_executed_once_is_feasible(bench):
+    (layer,) = bench.layers(1)
+
+    rows = select_rows([bench.frame([bench.failed_row(layer, Status.CRASHED), bench.row(layer)])])
+
+    assert rows.infeasible == ()
+
+
+def test_rows_from_inside_a_network_are_kept_apart_from_layers(bench):
+    layers = bench.layers(3)
+    table = bench.frame([bench.row(layers[0]), *bench.in_network_rows("net", layers, wall_ms=5.0)])
+
+    rows = select_rows([table])
+
+    assert rows.layers["scope"].tolist() == [Scope.ISOLATED.value]
+    assert rows.networks["scope"].tolist() == [Scope.IN_NETWORK.value] * 3
+
+
+def test_blocks_are_layers(bench):
+    row = replace(bench.row(bench.convolution(8)), execution=Execution(scope=Scope.BLOCK))
+
+    assert len(select_rows([bench.frame([row])]).layers) == 1
+
+
+def test_tables_without_rows_say_what_to_do():
+    with pytest.raises(TableError, match="hold no rows; run 'profile collect'"):
+        select_rows([pd.DataFrame()])
+
+
+def test_tables_without_a_usable_row_say_why(bench):
+    table = bench.frame([bench.row(layer, status=Status.THROTTLED) for layer in bench.layers(2)])
+
+    with pytest.raises(TableError, match=r"None of 2 rows can be fitted to \(2 × status throttled\)"):
+        select_rows([table])
+
+
+def test_layers_and_settings_read_back_from_a_table_equal_those_that_went_in(bench):
+    layers = bench.layers(4)
+    table = bench.frame([bench.row(layer) for layer in layers])
+
+    ((rows, setting),) = settings_of(table)
+
+    assert layers_of(table) == {layer.key: layer for layer in layers}
+    assert setting == Setting(context=bench.phone, device="phone")
+    np.testing.assert_array_equal(rows, np.arange(4))
+
+
+def test_a_setting_has_one_key_however_its_numbers_are_written(bench):
+    written_as_integers = replace(bench.phone, memory_gb=8, peak_gflops=160)
+    elsewhere = replace(bench.phone, peak_gflops_source="measured by hand")
+
+    keys = {setting_key(Setting(context=context)) for context in (bench.phone, written_as_integers, elsewhere)}
+
+    assert len(keys) == 1
+    assert setting_key(Setting(context=bench.phone, threads=2)) not in keys
+    assert setting_key(Setting(context=bench.slow_phone)) not in keys
