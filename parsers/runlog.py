@@ -65,9 +65,9 @@ class RunLog:
     spinning: bool | None = None
 
     wall_us: tuple[float, ...] = ()
-    """Duration of each iteration that was not preempted, in order."""
+    """Duration of each iteration that counts, in order."""
     dropped: int = 0
-    """Iterations that were: an involuntary context switch fell into them."""
+    """Iterations that do not: others took the CPU for more than a hundredth of them (measure.c)."""
     baseline_mb: float | None = None
     """Resident size before the model was loaded, the runtime included; not net of anything."""
     load_peak_mb: float | None = None
@@ -80,7 +80,7 @@ class RunLog:
     profile_runs: int = 0
     """Runs in the profile behind those."""
     profile_preempted: tuple[int, ...] = ()
-    """Which of those an involuntary context switch fell into, from 0 on."""
+    """During which of those others took the CPU, from 0 on."""
 
     @property
     def iterations(self) -> int:

@@ -132,7 +132,7 @@ static void measured_pass(struct session *session, struct evictor *evictor, stru
     log_clock(log, clock.cpu, khz, clock_source);
 }
 
-/* One digit per profiled iteration: 1 where an involuntary context switch fell into it. */
+/* One digit per profiled iteration: 1 where others took the CPU during it. */
 static void log_profile(struct log *log, const struct plan_run *plan, const struct samples *samples) {
     struct line line;
     line_begin(&line, log, "profile");

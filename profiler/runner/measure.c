@@ -3,9 +3,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-
-#include "system.h"
 
 enum { CACHE_LINE = 64 };
 
@@ -60,22 +57,25 @@ static bool settled(const struct samples *samples, const struct plan_run *plan) 
     return 4 * variance / kept <= plan->target * plan->target * mean * mean;
 }
 
-/* Involuntary context switches so far, of all threads. */
-static long preemptions(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_nivcsw;
+/* Was the CPU taken away for so long that the iteration tells more of the others than of the model? A switch to a short
+ * kernel task is no reason to drop a long iteration. Where waiting is not counted, any lost CPU is taken for one. */
+static bool was_preempted(long long waited_ns, long switches, long long duration_ns) {
+    return waited_ns >= 0 ? waited_ns * 100 > duration_ns : switches > 0;
 }
 
 void run_timed_once(struct session *session, const struct evictor *evictor, struct samples *samples) {
+    if (samples->count == 0) preemption_watch(&samples->preemption);
     arrange_cache(session, evictor);
-    long before = preemptions();
+    long switches = preemption_switches();
+    long long waited = preemption_waited_ns(&samples->preemption);
     long long start = now_ns(CLOCK_MONOTONIC);
     session_run(session);
-    long long end = now_ns(CLOCK_MONOTONIC);
-    samples->ns[samples->count] = end - start;
-    samples->dropped[samples->count] = preemptions() != before;
-    samples->dropped_count += samples->dropped[samples->count];
+    long long duration = now_ns(CLOCK_MONOTONIC) - start;
+    if (waited >= 0) waited = preemption_waited_ns(&samples->preemption) - waited;
+    bool dropped = was_preempted(waited, preemption_switches() - switches, duration);
+    samples->ns[samples->count] = duration;
+    samples->dropped[samples->count] = dropped;
+    samples->dropped_count += dropped;
     samples->count++;
 }
 

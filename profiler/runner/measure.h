@@ -7,6 +7,7 @@
 
 #include "plan.h"
 #include "session.h"
+#include "system.h"
 
 /* A buffer that is walked over before every iteration. In a network the other layers' data pass through the cache
  * between two visits to a layer; alone, a layer would find all its data there. */
@@ -17,8 +18,9 @@ struct evictor {
 
 struct samples {
     long long *ns;          /* duration of each iteration */
-    unsigned char *dropped; /* 1 where an involuntary context switch fell into it */
+    unsigned char *dropped; /* 1 where others took the CPU for more than a hundredth of it */
     unsigned count, dropped_count;
+    struct preemption preemption;
 };
 
 /* Allocate and touch the buffer. False where memory does not suffice. */
@@ -27,7 +29,8 @@ bool evictor_create(struct evictor *evictor, long long kilobytes);
 /* Run the model so many times, not timed. */
 void run_untimed(struct session *session, const struct evictor *evictor, long long iterations);
 
-/* Room for so many iterations. False where memory does not suffice. */
+/* Room for so many iterations. False where memory does not suffice. Watches the threads that there are when the first
+ * iteration is timed. */
 bool samples_create(struct samples *samples, long long most);
 
 /* Time one iteration. */

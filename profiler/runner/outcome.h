@@ -12,7 +12,7 @@ struct outcome {
     unsigned lines;     /* log lines begun */
     uint32_t crc;       /* of their messages, by which a reader knows that nothing was altered */
     unsigned samples;   /* measured iterations logged, the dropped ones too */
-    unsigned dropped;   /* those with an involuntary context switch */
+    unsigned dropped;   /* those during which others took the CPU */
 };
 
 /* Exit codes of the runner; its child uses 0 (outcome->status says how it went) and EXIT_REFUSED. */

@@ -1,10 +1,12 @@
 #include "system.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #ifndef SYSFS_CPU /* a test builds the runner on a tree of its own */
@@ -84,6 +86,47 @@ long long raise_oom_score(void) {
     char text[32];
     write_text("/proc/self/oom_score_adj", "900");
     return read_text("/proc/self/oom_score_adj", text, sizeof text) ? atoll(text) : -1001;
+}
+
+void preemption_watch(struct preemption *preemption) {
+    enum { MOST = sizeof preemption->waits / sizeof preemption->waits[0] };
+    char text[96];
+    preemption->count = 0;
+    bool counts = read_text("/proc/self/schedstat", text, sizeof text) && atoll(text) > 0; /* time on CPU */
+    DIR *tasks = counts ? opendir("/proc/self/task") : NULL;
+    if (tasks == NULL) return;
+    for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        char path[sizeof "/proc/self/task//schedstat" + sizeof task->d_name];
+        if (task->d_name[0] == '.') continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", task->d_name);
+        int fd = preemption->count < MOST ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        if (fd < 0) { /* a sum over some of the threads would mislead */
+            preemption->count = 0;
+            break;
+        }
+        preemption->waits[preemption->count++] = fd;
+    }
+    closedir(tasks);
+}
+
+long long preemption_waited_ns(const struct preemption *preemption) {
+    long long sum = 0;
+    for (int i = 0; i < preemption->count; i++) {
+        char text[96]; /* `time-on-cpu time-waiting timeslices` */
+        ssize_t got = pread(preemption->waits[i], text, sizeof text - 1, 0);
+        if (got <= 0) return -1;
+        text[got] = '\0';
+        char *waiting = strchr(text, ' ');
+        if (waiting == NULL) return -1;
+        sum += atoll(waiting);
+    }
+    return preemption->count ? sum : -1;
+}
+
+long preemption_switches(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_nivcsw;
 }
 
 /* Read a CPU's residency counters: one line `kHz ticks` per frequency. */

@@ -30,6 +30,22 @@ void describe_affinity(char *text, size_t size);
 /* Offer this process first when memory runs out. Returns the resulting oom_score_adj; -1001 where unknown. */
 long long raise_oom_score(void);
 
+/* What tells that others took the CPU: for how long the process's threads have waited for one, or, where the kernel
+ * does not count that, how often they lost one. */
+struct preemption {
+    int waits[64]; /* open files, one per thread */
+    int count;     /* 0: the kernel does not count */
+};
+
+/* Begin to watch the threads that there are now. The files stay open until the process ends. */
+void preemption_watch(struct preemption *preemption);
+
+/* Nanoseconds waited so far by all threads; -1 where the kernel does not count. */
+long long preemption_waited_ns(const struct preemption *preemption);
+
+/* Involuntary context switches so far, of all threads. */
+long preemption_switches(void);
+
 /* A CPU's clock between two moments: from the kernel's residency counters, or else as it stands now. */
 struct cpu_clock {
     int cpu;

@@ -182,7 +182,7 @@ def loaded_child(pid: int) -> int:
 @pytest.fixture
 def busy(runner: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], RunPlan]]:
     """A runner in the middle of an endless run."""
-    plan = quick("endless", endless(tmp_path), tmp_path)
+    plan = quick("endless", endless(tmp_path), tmp_path, timeout_s=10 * PATIENCE_S)
     with subprocess.Popen(command(runner, write_plan(tmp_path, plan)), stdout=subprocess.PIPE, text=True) as process:
         yield process, plan
         process.kill()
@@ -229,6 +229,7 @@ def test_weights_of_64_mb_show_in_memory_and_a_tiny_addition_does_not(runner: Pa
     for figure in (gemm.load_peak_mb, gemm.resident_mb, gemm.run_peak_mb):
         assert figure is not None
         assert 60 <= figure <= 260
+    assert gemm.run_peak_mb < gemm.load_peak_mb
     assert (addition.load_peak_mb, addition.resident_mb, addition.run_peak_mb) == (None, None, None)
     assert addition.baseline_mb is not None
     assert addition.baseline_mb > 64
@@ -287,6 +288,19 @@ def test_measuring_goes_on_to_the_last_check_point_unless_the_budget_ends_it(run
 
     assert log_of(patient).iterations == 21
     assert 7 <= log_of(hurried).iterations < 90000
+
+
+def test_iterations_during_which_others_took_the_cpu_are_dropped(runner: Path, tmp_path: Path) -> None:
+    plan = quick("gemm", gemm_of_64_mb(tmp_path), tmp_path, cpus=(CPU,), checkpoints=(60,), target=0.0)
+    rival = f"import os\nos.sched_setaffinity(0, [{CPU}])\nprint(flush=True)\nwhile True: pass"
+
+    with subprocess.Popen([sys.executable, "-c", rival], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        log = run_one(runner, plan, tmp_path)
+        process.kill()
+
+    assert log.dropped > 0
 
 
 def test_no_line_is_longer_than_1_kib(runner: Path, tmp_path: Path) -> None:
@@ -437,7 +451,7 @@ def test_a_killed_runner_leaves_no_child_and_what_it_left_is_replaced(
 
 
 def test_a_runner_ends_with_its_parent(runner: Path, tmp_path: Path) -> None:
-    plan = write_plan(tmp_path, quick("endless", endless(tmp_path), tmp_path))
+    plan = write_plan(tmp_path, quick("endless", endless(tmp_path), tmp_path, timeout_s=3 * PATIENCE_S))
     starter = (
         "import subprocess, sys, time\n"
         "print(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid, flush=True)\n"
@@ -453,7 +467,7 @@ def test_a_runner_ends_with_its_parent(runner: Path, tmp_path: Path) -> None:
 
     until(lambda: not is_alive(orphan) and not is_alive(child))
 
-    assert not (tmp_path / "endless.part").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["endless.onnx", "plan"]
 
 
 def test_a_runner_whose_parent_was_gone_before_it_began_does_nothing(runner: Path, tmp_path: Path) -> None:
