@@ -15,7 +15,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from metamodel.errors import MetamodelError
 from parsers.schema import Context, Layer
+
+__all__ = ["LayerCosts", "MetamodelError", "NetworkCosts", "Predictor", "Setting", "load_predictor"]
 
 FloatArray = npt.NDArray[np.float64]
 

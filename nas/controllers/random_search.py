@@ -1,0 +1,51 @@
+"""Random search: every network that keeps the limit is as likely as any other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nas.controllers.controller import Regulation
+from nas.costs import Budget
+from nas.drawing import draw
+from nas.potential import ExactPotential
+from nas.trellis import Choices
+
+_ROUNDS = 64
+_DRAWS = 16
+
+
+class RandomSearch:
+    """Draw uniformly from the networks that keep the limit.
+
+    A fair choice in every slot would not do: choices that leave few ways to finish would be as likely as those that
+    leave many. The potential of sharpness 0 counts the ways, which makes the draw uniform over networks.
+
+    Args:
+        budget: the limit.
+        seed: of the draws.
+    """
+
+    def __init__(self, budget: Budget, *, seed: int) -> None:
+        self._budget = budget
+        self._counts = ExactPotential(budget, sharpness=0)
+        self._random = np.random.default_rng(seed)
+        self._asked: set[Choices] = set()
+
+    def propose(self) -> Choices | None:
+        """Name a network at random that was not asked about before."""
+        for _ in range(_ROUNDS):
+            drawn = draw(
+                self._budget, lambda at, _: self._counts.values(at.slot, at.nodes, at.spent), _DRAWS, self._random
+            )
+            for row in drawn.tolist():
+                if tuple(row) not in self._asked:
+                    return tuple(row)
+        return None
+
+    def learn(self, choices: Choices, accuracy: float) -> None:  # noqa: ARG002 - random search learns nothing
+        """Remember that a network was asked about."""
+        self._asked.add(choices)
+
+    def regulation(self) -> Regulation | None:
+        """Weigh nothing."""
+        return None

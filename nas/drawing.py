@@ -1,0 +1,63 @@
+"""Drawing networks slot by slot, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.costs import Budget
+from nas.trellis import BoolArray, FloatArray, IntArray
+
+
+@dataclass(slots=True)
+class Walkers:
+    """n half-made networks that stand in front of the same slot."""
+
+    slot: int
+    nodes: IntArray
+    """Where they stand, shape (n,)."""
+    spent: IntArray
+    """What they have cost, in ticks of the budget, shape (n,)."""
+    choices: IntArray
+    """What was decided, shape (n, slot)."""
+
+
+Scores = Callable[[Walkers, BoolArray], FloatArray]
+"""Gives the log-weights of every walker's choices, shape (n, A_t); those that the mask forbids are not looked at."""
+
+
+def start(budget: Budget, n: int) -> Walkers:
+    """Put n walkers in front of the first slot."""
+    return Walkers(
+        slot=0,
+        nodes=np.zeros(n, dtype=np.int64),
+        spent=np.full(n, budget.start),
+        choices=np.zeros((n, 0), dtype=np.int64),
+    )
+
+
+def step(walkers: Walkers, budget: Budget, taken: IntArray) -> Walkers:
+    """Take one choice per walker, shape (n,)."""
+    return Walkers(
+        slot=walkers.slot + 1,
+        nodes=budget.trellis.successors[walkers.slot][walkers.nodes, taken],
+        spent=walkers.spent + budget.steps[walkers.slot][walkers.nodes, taken],
+        choices=np.concatenate([walkers.choices, taken[:, None]], axis=1),
+    )
+
+
+def draw(budget: Budget, scores: Scores, n: int, random: np.random.Generator) -> IntArray:
+    """Draw n networks that keep the limit, each slot by softmax of its scores; shape (n, slots)."""
+    walkers = start(budget, n)
+    for slot in range(budget.trellis.slots):
+        mask = budget.allowed(slot, walkers.nodes, walkers.spent)
+        logits = np.where(mask, scores(walkers, mask), -np.inf)
+        walkers = step(walkers, budget, sample_softmax(logits, random))
+    return walkers.choices
+
+
+def sample_softmax(logits: FloatArray, random: np.random.Generator) -> IntArray:
+    """Draw one index per row by softmax (the Gumbel-max trick); shape (n, A) to (n,)."""
+    return np.asarray(np.argmax(logits + random.gumbel(size=logits.shape), axis=1))

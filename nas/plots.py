@@ -1,0 +1,125 @@
+"""Two pictures of a search: what it found, and how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from nas.costs import Limit
+from nas.front import pareto_front
+from nas.search import Record, best_record
+
+_INK, _BLUE, _ORANGE, _GREY = "#22252b", "#2f6db3", "#d95f02", "#9aa3ad"
+_STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.edgecolor": _GREY,
+    "axes.labelcolor": _INK,
+    "axes.titlecolor": _INK,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e9ed",
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "legend.frameon": False,
+}
+
+
+def plot_front(records: Sequence[Record], limit: Limit, manual_cost: float, title: str, path: Path) -> None:
+    """Draw every network that was asked about by predicted latency and accuracy, the Pareto front and the winner.
+
+    Args:
+        records: the search's history.
+        limit: drawn as the border that no network crosses.
+        manual_cost: predicted latency of the backbone by hand, in the limit's unit.
+        title: above the picture.
+        path: of the PNG.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 4.6), layout="constrained", dpi=150)
+        axes = figure.subplots()
+        points = axes.scatter(
+            [record.cost for record in records],
+            [record.accuracy for record in records],
+            c=range(1, len(records) + 1),
+            cmap="viridis_r",
+            s=26,
+            linewidths=0,
+            label="networks asked about",
+        )
+        front = pareto_front(records)
+        axes.plot(
+            [record.cost for record in front],
+            [record.accuracy for record in front],
+            drawstyle="steps-post",
+            color=_BLUE,
+            linewidth=1.4,
+            label="Pareto front",
+            zorder=1,
+        )
+        winner = best_record(records)
+        axes.scatter(
+            winner.cost, winner.accuracy, marker="*", s=240, color=_ORANGE, edgecolors="white", label="winner", zorder=3
+        )
+        axes.axvline(
+            limit.value, color=_ORANGE, linestyle="--", linewidth=1.2, label=f"limit {limit.value:g} {limit.unit}"
+        )
+        if manual_cost <= 2.5 * limit.value:
+            axes.axvline(
+                manual_cost,
+                color=_GREY,
+                linestyle=":",
+                linewidth=1.2,
+                label=f"MobileNetV2 by hand, {manual_cost:.1f} {limit.unit}",
+            )
+        axes.set(title=title, xlabel=f"predicted latency [{limit.unit}]", ylabel="validation accuracy, shared weights")
+        _percent(axes)
+        axes.legend(loc="lower left", fontsize=9)
+        bar = figure.colorbar(points, ax=axes, label="query", pad=0.02)
+        bar.outline.set_visible(False)
+        bar.locator = MaxNLocator(integer=True)
+        figure.savefig(path)
+
+
+def plot_learning_curve(records: Sequence[Record], title: str, path: Path) -> None:
+    """Draw the accuracy of every query and the best so far, and below it how the controller was regulated."""
+    queries = range(1, len(records) + 1)
+    best = [max(record.accuracy for record in records[:count]) for count in queries]
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 5.0), layout="constrained", dpi=150)
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        top.scatter(
+            queries, [record.accuracy for record in records], s=22, color=_GREY, linewidths=0, label="asked about"
+        )
+        top.plot(queries, best, drawstyle="steps-post", color=_BLUE, linewidth=1.8, label="best so far")
+        top.set(title=title, ylabel="validation accuracy,\nshared weights")
+        _percent(top)
+        top.legend(loc="lower right", fontsize=9)
+        if records[0].epsilon is not None:
+            bottom.plot(
+                queries,
+                [record.epsilon for record in records],
+                color=_ORANGE,
+                linewidth=1.6,
+                label="ε, weight of the potential",
+            )
+        shares = [record.feasible_share for record in records]
+        bottom.plot(
+            queries, shares, color=_BLUE, linewidth=1.2, linestyle="--", label="share of choices within the limit"
+        )
+        bottom.set(xlabel="accuracy query", ylim=(0, 1.08))
+        bottom.legend(loc="lower left", fontsize=9, ncols=2)
+        bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.savefig(path)
+
+
+def _percent(axes: Axes) -> None:
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))

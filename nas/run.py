@@ -1,0 +1,208 @@
+"""A search from settings to a finished folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from metamodel.interface import Predictor, Setting
+from nas.accuracy import SharedWeightsAccuracy, train_shared_weights
+from nas.costs import Limit
+from nas.data import Data, data_source
+from nas.environment import SearchEnvironment
+from nas.errors import SettingsError
+from nas.layers import network_layers
+from nas.network import Network
+from nas.problem import ControllerName, PotentialName, Problem, Sampler, check_names, make_controller, pose
+from nas.search import Record, best_record, search
+from nas.space import Architecture, Space, make_space
+from nas.train import Advance, Schedule, accuracy_of, reproducible, train_alone
+from nas.trellis import architecture_of, choices_of
+from parsers.device_config import DeviceConfig
+from parsers.roofline import macs
+
+Stage = Callable[[str, int], AbstractContextManager[Advance]]
+"""Opens a stage of so many units under a title and yields the function that moves it."""
+
+SHARED_SCHEDULE = Schedule(epochs=200)
+ALONE_SCHEDULE = Schedule(epochs=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """Everything that decides a search; the same settings give the same search on the same machine."""
+
+    device: DeviceConfig
+    limit: Limit
+    space: str = "mobilenetv2"
+    data: str = "mnist-5k"
+    controller: str = ControllerName.COMET
+    potential: str = PotentialName.EXACT
+    budget: int = 50
+    """Accuracy queries, each about another network."""
+    seed: int = 0
+    shared: Schedule = SHARED_SCHEDULE
+    """Of the weight-sharing network."""
+    alone: Schedule = ALONE_SCHEDULE
+    """Of the winner."""
+    threads: int = 2
+    """Of torch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Winner:
+    """The network to ship, trained alone."""
+
+    architecture: Architecture
+    network: Network
+    latency_ms: float
+    """Predicted."""
+    shared_accuracy: float
+    """Validation accuracy by shared weights, which chose it."""
+    validation_accuracy: float
+    test_accuracy: float
+    """On images that no choice has seen."""
+    test_images: int
+    macs: int
+    weight_elements: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a search found."""
+
+    settings: RunSettings
+    space: Space
+    records: tuple[Record, ...]
+    winner: Winner
+    manual_latency_ms: float
+    """Predicted latency of the backbone by hand."""
+
+
+def check_settings(settings: RunSettings) -> None:
+    """Refuse what cannot be before anything is computed.
+
+    Raises:
+        SettingsError: a budget below 1, an unknown controller or potential.
+        DataError: an unknown data set.
+        SpaceError: an unknown space.
+    """
+    check_names(settings.controller, settings.potential)
+    source = data_source(settings.data)
+    make_space(settings.space, image=source.image, classes=source.classes)
+    if settings.budget < 1:
+        raise SettingsError(f"A budget of {settings.budget} accuracy queries finds nothing. Give --budget 1 or more.")
+
+
+def device_setting(device: DeviceConfig) -> Setting:
+    """Say where a searched network would run."""
+    return Setting(context=device.context, provider=device.provider, threads=device.threads, device=device.name)
+
+
+def run(settings: RunSettings, predictor: Predictor, stage: Stage) -> Outcome:
+    """Search, and train the winner alone.
+
+    Raises:
+        NasError: see :func:`check_settings` and :func:`nas.problem.pose`.
+    """
+    check_settings(settings)
+    source = data_source(settings.data)
+    space = make_space(settings.space, image=source.image, classes=source.classes)
+    problem = pose(space, predictor, device_setting(settings.device), settings.limit)
+    data = source.load(settings.seed)
+    with reproducible(settings.seed, settings.threads):
+        source_of_accuracy = share_weights(problem, data, settings, stage)
+        records = ask(problem, source_of_accuracy, settings, stage)
+        winner = finish(problem, best_record(records), data, settings, stage)
+    manual = problem.budget.costs.total(problem.trellis, choices_of(space, space.manual()))
+    return Outcome(settings=settings, space=space, records=records, winner=winner, manual_latency_ms=manual)
+
+
+def share_weights(problem: Problem, data: Data, settings: RunSettings, stage: Stage) -> SharedWeightsAccuracy:
+    """Train the weight-sharing network on the networks that the search would draw first."""
+    sampler = Sampler(problem, seed=settings.seed)
+    with stage("Training shared weights", settings.shared.steps(len(data.train))) as advance:
+        supernet = train_shared_weights(
+            problem.space,
+            data,
+            settings.shared,
+            sampler.draw,
+            seed=settings.seed,
+            threads=settings.threads,
+            advance=advance,
+        )
+    return SharedWeightsAccuracy(supernet, data, threads=settings.threads)
+
+
+def ask(problem: Problem, source: SharedWeightsAccuracy, settings: RunSettings, stage: Stage) -> tuple[Record, ...]:
+    """Run the controller until its budget is spent."""
+    controller = make_controller(settings.controller, problem, potential=settings.potential, seed=settings.seed)
+    environment = SearchEnvironment(
+        problem.budget, problem.encoder, lambda choices: source.accuracy(architecture_of(problem.space, choices))
+    )
+    with stage("Searching", settings.budget) as advance:
+        return search(
+            environment,
+            controller,
+            budget=settings.budget,
+            report=lambda records: advance(len(records), progress_note(records)),
+        )
+
+
+def finish(problem: Problem, record: Record, data: Data, settings: RunSettings, stage: Stage) -> Winner:
+    """Train a network that was found alone, from fresh weights, and judge it."""
+    architecture = architecture_of(problem.space, record.choices)
+    with stage("Training the winner alone", settings.alone.steps(len(data.train))) as advance:
+        network = train_alone(
+            problem.space,
+            architecture,
+            data,
+            settings.alone,
+            seed=settings.seed,
+            threads=settings.threads,
+            advance=advance,
+        )
+    layers = network_layers(problem.space, architecture)
+    return Winner(
+        architecture=architecture,
+        network=network,
+        latency_ms=record.cost,
+        shared_accuracy=record.accuracy,
+        validation_accuracy=accuracy_of(network, data.validation),
+        test_accuracy=accuracy_of(network, data.test),
+        test_images=len(data.test),
+        macs=sum(map(macs, layers)),
+        weight_elements=sum(layer.weight_elements for layer in layers),
+    )
+
+
+def progress_note(records: Sequence[Record]) -> str:
+    """Say in a few words how a search goes: the best so far, ε, the share of choices within the limit."""
+    last = records[-1]
+    epsilon = "" if last.epsilon is None else f", ε {last.epsilon:.2f}"
+    best = best_record(records)
+    return f"best {best.accuracy:.1%} at {best.cost:.1f} ms{epsilon}, feasible {last.feasible_share:.0%}"
+
+
+def search_name(settings: RunSettings, model: Path) -> str:
+    """Name a search's folder by what decides it; what is as usual is left out.
+
+    The same settings have the same name, and other settings another one.
+    """
+    usual = RunSettings(device=settings.device, limit=settings.limit)
+    parts = [settings.device.name, settings.space, settings.data, settings.controller, f"seed{settings.seed}"]
+    if settings.potential != usual.potential:
+        parts.append(settings.potential)
+    if settings.budget != usual.budget:
+        parts.append(f"budget{settings.budget}")
+    if settings.limit.value != settings.device.latency_limit_ms:
+        parts.append(f"{settings.limit.target}{settings.limit.value:g}{settings.limit.unit}")
+    if settings.shared != usual.shared:
+        parts.append(f"shared{settings.shared.epochs}")
+    if settings.alone != usual.alone:
+        parts.append(f"alone{settings.alone.epochs}")
+    if model.name != "default":
+        parts.append(model.name)
+    return "-".join(parts)
