@@ -11,15 +11,17 @@ isolated time to its time inside the network.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from metamodel.correction import Correction, fit_corrections
+from metamodel.interface import Setting
 from metamodel.rows import select_rows
 from parsers.operators import CONVOLUTIONS
-from parsers.schema import Scope, Status
+from parsers.schema import Layer, Scope, Status
 from parsers.stats import read_stats
 
 
@@ -37,8 +39,10 @@ def main() -> None:
 def corrections(table: pd.DataFrame) -> tuple[Correction, ...]:
     """Fit the correction on measured layers alone: a layer without an isolated row is an error here, not a guess."""
 
-    def refuse(layers: object, setting: object) -> np.ndarray:
-        raise SystemExit(f"Layers without an isolated row, so the sum is not measured: {layers} in {setting}")
+    def refuse(layers: Sequence[Layer], setting: Setting) -> np.ndarray:
+        if layers:
+            raise SystemExit(f"{len(layers)} layers on {setting.device} have no isolated row, such as {layers[0]}.")
+        return np.empty(0)
 
     return fit_corrections(select_rows([table]), refuse)
 

@@ -55,7 +55,7 @@ class SuiteLayer:
     count: int = 1
     """How often they contain it, all together."""
     footprint_mb: float | None = None
-    """Weights and activations that one run of the smallest of its networks touches; ``None`` where it has none."""
+    """Memory that one run of the smallest of its networks touches, MB of 2^20 bytes; ``None`` where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +182,8 @@ def _unique_layers(networks: Sequence[SuiteNetwork]) -> tuple[SuiteLayer, ...]:
 
 
 def _footprint_mb(network: Network) -> float:
-    return (network.between_elements + network.weight_elements) * _BYTES_PER_ELEMENT / 2**20
+    """Runtimes reuse the activations' memory, so a run touches all weights but only the most that is alive at once."""
+    return (network.peak_live_elements + network.weight_elements) * _BYTES_PER_ELEMENT / 2**20
 
 
 def _few_of_each_kind(layers: Iterable[SuiteLayer]) -> tuple[SuiteLayer, ...]:
