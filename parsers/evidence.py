@@ -2,7 +2,8 @@
 
 Notation::
 
-    t_p     own time of a layer in process p: trimmed mean over profiled iterations of the kernel times of its nodes
+    t_p     own time of a layer in process p: trimmed mean over profiled iterations of the kernel times of its nodes, and
+            at most the unprofiled wall time, because the profiler's own microsecond would outweigh the tiniest layers
     T       execution_time_ms, the median of t_p over the good processes
     spread  standard deviation of t_p over their mean: the only honest error, since processes differ more than iterations
 
@@ -79,8 +80,7 @@ def _measure_isolated(spec: JobSpec, runs: Sequence[Run]) -> Measurement:
     good, status = _good_runs(spec, runs)
     if status is not Status.OK:
         return Measurement(status=status, processes=len(good))
-    own = [_work_of(run.profile) for run in good if run.profile is not None]
-    times_us = [_sum_us(nodes) for nodes in own]
+    times_us = [min(_sum_us(_work_of(run.profile)), _wall_us(run)) for run in good if run.profile is not None]
     if not any(times_us):
         return replace(_common(good), status=Status.ELIDED)
     edges_us = [_sum_us(_edges_of(run.profile)) for run in good if run.profile is not None]
@@ -169,8 +169,12 @@ def _sum_us(nodes: Sequence[NodeTime]) -> float:
     return sum(trimmed_mean_us(node.kernel_us) for node in nodes)
 
 
+def _wall_us(run: Run) -> float:
+    return statistics.median(run.log.wall_us)
+
+
 def _wall_ms(runs: Sequence[Run]) -> float:
-    return statistics.median(statistics.median(run.log.wall_us) for run in runs) / 1e3
+    return statistics.median(_wall_us(run) for run in runs) / 1e3
 
 
 def _spread(values: Sequence[float]) -> float | None:

@@ -46,7 +46,8 @@ def test_a_model_yields_one_row_per_unique_layer_alone_and_one_per_layer_inside_
     assert set(table["device_kind"]) == {DeviceKind.HOST.value}
     quiet = table[table["status"] == Status.OK.value]
     assert (quiet["execution_time_ms"] > 0).all()
-    assert quiet[quiet["scope"] == "isolated"]["wall_ms"].gt(quiet["execution_time_ms"]).all()
+    alone = quiet[quiet["scope"] == "isolated"]
+    assert (alone["wall_ms"] >= alone["execution_time_ms"]).all()
     shape_only = table[table["type"] == "Reshape"]
     assert set(shape_only["status"]) <= {"ok", "elided", "contended"}
 
@@ -175,5 +176,5 @@ def test_an_interrupt_keeps_what_is_done_and_says_so(layers_file: Path, tmp_path
     _, complaint = program.communicate()
 
     assert program.returncode in {0, 130}
-    assert program.returncode == 0 or "same command goes on" in complaint
+    assert program.returncode == 0 or "What was finished is kept" in complaint
     assert "Traceback" not in complaint
