@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-import nas.cli
 import pytest
 from typer.main import get_command
 
 import demo
 import metamodel.cli
+import nas.cli
 import profiler.cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +33,7 @@ def typed_lines(page: str) -> Iterator[str]:
     """Command lines of ours in the page's code blocks, continued lines joined, prompt and environment left out."""
     for block in re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE):
         for line in block.replace("\\\n", " ").splitlines():
-            bare = re.sub(r"^(\$ )?(\.venv/bin/)?", "", line.strip())
+            bare = re.sub(r"^(\$ )?(\.venv/bin/)?", "", " ".join(line.split()))
             if bare.partition(" ")[0] in APPS:
                 yield bare
 
@@ -61,7 +61,7 @@ def test_every_file_that_a_page_links_to_is_there(page: Path):
 def test_command_lines_are_found_in_code_blocks_only():
     page = "`nas run`\n```sh\n$ profile suite \\\n  demo # all\nls\n.venv/bin/nas run\n```\nnas run\n"
 
-    assert list(typed_lines(page)) == ["profile suite   demo # all", "nas run"]
+    assert list(typed_lines(page)) == ["profile suite demo # all", "nas run"]
 
 
 def test_a_command_line_with_an_unknown_option_is_not_understood():
