@@ -81,6 +81,9 @@ def gather(sources: Sequence[Path], output: Path | None) -> Gathered:
     Raises:
         StatsError: a source cannot be read, two rows share a key, or ``output`` is missing where it is needed.
     """
+    absent = [source for source in sources if not source.exists()]
+    if absent:
+        raise StatsError(f"{absent[0]}: no such campaign folder or table. 'profile collect' makes both.")
     folders = [source for source in sources if source.is_dir()]
     if output is None and (len(sources) != 1 or not folders):
         raise StatsError("Several sources, or a table, need a table to write: add '-o FILE.parquet'.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from parsers.console import progress, run_command, tell
 from parsers.errors import ParsersError
-from profiler.errors import ProfilerError
+from profiler.errors import PlatformError, ProfilerError
 
 if TYPE_CHECKING:
     from parsers.schema import Layer, Row
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="profile",
-    help="Measure layers on devices with ONNX Runtime, and turn what came back into rows.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -41,6 +41,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 def main() -> None:
     """Run the ``profile`` command line."""
     run_command(app, name="profile", expected=(ProfilerError, ParsersError))
+
+
+@app.callback()
+def profile_command() -> None:
+    """Measure layers on devices with ONNX Runtime, and turn what came back into rows."""
+    if not sys.platform.startswith("linux"):
+        raise PlatformError(f"This needs Linux, and here is {sys.platform}. 'metamodel' and 'nas' run here too.")
 
 
 @app.command("collect")
@@ -191,8 +198,9 @@ def _choose_suite(name: str | None, layers: Path | None, models: Sequence[Path] 
 
 def _collect(suite: Suite, settings: CampaignSettings, runs: Path, campaign: str | None, *, fresh: bool) -> Measured:
     from profiler.campaign import Progress
-    from profiler.measure import measure_suite
+    from profiler.measure import measure_suite, open_bench
 
+    bench = open_bench(settings, runs=runs, campaign=campaign)
     total = settings.processes * (len(suite.layers) + len(suite.networks))
     with progress(f"Measuring {suite.name} on {settings.device}", total) as advance:
 
@@ -202,8 +210,7 @@ def _collect(suite: Suite, settings: CampaignSettings, runs: Path, campaign: str
         return measure_suite(
             suite,
             settings,
-            runs=runs,
-            campaign=campaign,
+            bench,
             fresh=fresh,
             report=report,
             waiting=lambda: tell("Another program is measuring on this machine; waiting for it."),

@@ -10,12 +10,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from profiler.device import DeviceFacts, RunnerInstall, ShellResult
-from profiler.errors import PlatformError, RunnerError
+from profiler.errors import RunnerError
 from profiler.host_facts import read_host_facts
 from profiler.runner_build import host_runner, host_runtime, runner_sha256, runtime_version
 
@@ -24,13 +23,7 @@ class LocalDevice:
     """The machine that the program runs on; fits ``profiler.device.Device``."""
 
     def __init__(self, workdir: Path) -> None:
-        """Take a folder for the device's side of a campaign.
-
-        Raises:
-            PlatformError: this machine does not run Linux.
-        """
-        if not sys.platform.startswith("linux"):
-            raise PlatformError(f"'profile' needs Linux; this is {sys.platform}. 'metamodel' and 'nas' run here.")
+        """Take a folder for the device's side of a campaign."""
         self._workdir = workdir.resolve()
         self._facts = read_host_facts()
 

@@ -33,36 +33,64 @@ class Measured:
     rejects: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A device that can be measured, and the folder that keeps what comes back."""
+
+    device: Device
+    store: CampaignStore
+
+    @property
+    def campaign(self) -> str:
+        """The campaign's name, which is its folder's."""
+        return self.store.root.name
+
+
+def open_bench(settings: CampaignSettings, *, runs: Path, campaign: str | None = None) -> Bench:
+    """Find the device and the campaign's folder; nothing is written yet.
+
+    Args:
+        settings: names the device, and the campaign where ``campaign`` is ``None``.
+        runs: the folder of all campaigns.
+        campaign: the campaign's name.
+
+    Raises:
+        CampaignError: the name cannot be a folder's.
+        DeviceNotFoundError: there is no such device.
+    """
+    name = settings.campaign if campaign is None else campaign
+    if not name or name.startswith(".") or "/" in name:
+        raise CampaignError(f"{name!r} is no campaign name: it becomes a folder of {runs}/, so give a plain word.")
+    if settings.device != HOST:
+        raise DeviceNotFoundError(settings.device, known=(HOST,))
+    store = CampaignStore(runs / name)
+    return Bench(device=LocalDevice(store.workdir), store=store)
+
+
 def measure_suite(
     suite: Suite,
     settings: CampaignSettings,
+    bench: Bench,
     *,
-    runs: Path,
-    campaign: str | None = None,
     fresh: bool = False,
-    report: Report,
+    report: Report = lambda _: None,
     waiting: Callable[[], None] = lambda: None,
 ) -> Measured:
     """Measure every layer and network of a suite, or finish a campaign that was begun.
 
     Args:
         suite: what to measure.
-        settings: how, and on which device.
-        runs: the folder of all campaigns.
-        campaign: the campaign's name; it follows from the settings where it is ``None``.
+        settings: how.
+        bench: where, from :func:`open_bench` with the same settings.
         fresh: start over instead of going on.
         report: called after every run.
         waiting: called once if another program measures on this machine; two at once would measure each other.
 
     Raises:
-        ProfilerError: no such device, the runner cannot be built, or the campaign was begun with other settings.
+        ProfilerError: the runner cannot be built or ended early, or the campaign was begun with other settings.
         ParsersError: the table cannot be written.
     """
-    name = campaign or settings.campaign
-    if not name or name.startswith(".") or "/" in name:
-        raise CampaignError(f"{name!r} is no campaign name: it becomes a folder of {runs}/, so give a plain word.")
-    store = CampaignStore(runs / name)
-    device = open_device(settings.device, store)
+    store, device = bench.store, bench.device
     with store.opened(settings, fresh=fresh):
         facts, install = device.facts(), device.install()
         store.write_device(_record(device, facts, install))
@@ -71,19 +99,7 @@ def measure_suite(
             collect(store, device, install, jobs, settings, report)
         parsed = parse_campaign(store.root)
         write_stats(parsed.rows, store.stats_path)
-    return Measured(campaign=name, stats_path=store.stats_path, rows=parsed.rows, rejects=parsed.rejects)
-
-
-def open_device(name: str, store: CampaignStore) -> Device:
-    """Find a device by the name that the user gives.
-
-    Raises:
-        DeviceNotFoundError: there is none of that name.
-        PlatformError: this machine does not run Linux.
-    """
-    if name != HOST:
-        raise DeviceNotFoundError(name, known=(HOST,))
-    return LocalDevice(store.workdir)
+    return Measured(campaign=bench.campaign, stats_path=store.stats_path, rows=parsed.rows, rejects=parsed.rejects)
 
 
 def _record(device: Device, facts: DeviceFacts, install: RunnerInstall) -> DeviceRecord:

@@ -14,7 +14,7 @@ from parsers.schema import DeviceKind, Origin, Status
 from parsers.stats import parse_campaign, read_stats
 from profiler.campaign import fingerprint
 from profiler.errors import DeviceNotFoundError
-from profiler.measure import Measured, measure_suite
+from profiler.measure import Measured, measure_suite, open_bench
 from profiler.settings import CampaignSettings
 from profiler.suite import Suite, suite_from_layers, suite_from_models
 
@@ -28,7 +28,8 @@ def settings_for(suite: Suite, **changes: int | str) -> CampaignSettings:
 
 
 def measure(suite: Suite, runs: Path) -> Measured:
-    return measure_suite(suite, settings_for(suite), runs=runs, report=lambda _: None)
+    settings = settings_for(suite)
+    return measure_suite(suite, settings, open_bench(settings, runs=runs))
 
 
 def test_a_model_yields_one_row_per_unique_layer_alone_and_one_per_layer_inside_the_network(
@@ -97,7 +98,7 @@ def test_an_unknown_device_is_named_with_those_that_there_are(layers_file: Path,
     suite = suite_from_layers(layers_file)
 
     with pytest.raises(DeviceNotFoundError, match=r"R58M12ABCDE.*host"):
-        measure_suite(suite, settings_for(suite, device="R58M12ABCDE"), runs=tmp_path / "runs", report=lambda _: None)
+        open_bench(settings_for(suite, device="R58M12ABCDE"), runs=tmp_path / "runs")
 
     assert not (tmp_path / "runs").exists()
 
