@@ -12,7 +12,7 @@
 /* Nanoseconds of one of the kernel's clocks. */
 long long now_ns(clockid_t clock);
 
-/* Add MONOTONIC, BOOTTIME and REALTIME to a record. Where the first two part, the device slept. */
+/* Add MONOTONIC, BOOTTIME and REALTIME, read at one moment, to a record. Where the first two part, the device slept. */
 void line_clocks(struct line *line);
 
 /* A kB line of /proc/self/status (`VmRSS`, `VmHWM`) or /proc/meminfo (`MemAvailable`); -1 where there is none. */

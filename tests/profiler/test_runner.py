@@ -300,6 +300,7 @@ def test_iterations_during_which_others_took_the_cpu_are_dropped(runner: Path, t
         log = run_one(runner, plan, tmp_path)
         process.kill()
 
+    assert (log.status, log.detail) == (Status.OK, "")
     assert log.dropped > 0
 
 
