@@ -47,7 +47,7 @@ class RunSettings:
     """Of the weight-sharing network."""
     alone: Schedule = ALONE_SCHEDULE
     """Of the winner."""
-    threads: int = 2
+    threads: int = 1
     """Of torch."""
 
 
