@@ -20,7 +20,7 @@ from xgboost.core import XGBoostError
 
 from metamodel.errors import ModelError, OutputError
 from metamodel.manifest import Manifest, from_json, to_json
-from metamodel.model import ResponseModel, ResponseRecord
+from metamodel.model import LayerModel, ResponseModel, ResponseRecord
 from parsers.schema import SCHEMA_VERSION
 
 FORMAT = 1
@@ -34,6 +34,11 @@ class Artefact:
 
     manifest: Manifest
     models: tuple[ResponseModel, ...]
+
+    @property
+    def layer_model(self) -> LayerModel:
+        """What predicts layers."""
+        return LayerModel(space=self.manifest.space, models=self.models, settings=self.manifest.settings)
 
 
 def save_artefact(artefact: Artefact, folder: Path) -> None:
@@ -97,7 +102,7 @@ def load_artefact(folder: Path) -> Artefact:
 
 
 def _member_files(record: ResponseRecord) -> Iterator[str]:
-    return (f"{record.response.target.value}-{index:02d}.ubj" for index in range(record.members))
+    return (f"{record.response.target.value}-{record.ground.value}-{index:02d}.ubj" for index in range(record.members))
 
 
 def _put_in_place(complete: Path, folder: Path, *, old: Path) -> None:

@@ -103,6 +103,7 @@ def predict_command(
             [item.layer for item in read.layers], setting, live_elements=read.peak_live_elements
         ),
         correction=predictor.correction(setting),
+        ground=artefact.layer_model.ground(setting),
         manifest=artefact.manifest,
     )
     if as_json:
@@ -117,7 +118,7 @@ def _fit(prepared: Prepared, *, seed: int, evaluate: bool) -> Artefact:
     from metamodel.parallel import available_cores
 
     workers = available_cores()
-    with progress("Fitting the bags", len(prepared.responses)) as advance:
+    with progress("Fitting the bags", len(prepared.bags)) as advance:
         artefact = fit_artefact(prepared, seed=seed, workers=workers, advance=advance)
     for protocol in protocols(prepared) if evaluate else ():
         title = f"Scoring unseen networks ({protocol.origin})"

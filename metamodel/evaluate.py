@@ -5,7 +5,7 @@ device or origin it comes from. With many networks, several are held out at once
 XGBoost with its default settings see the same folds, features, offsets and logarithms, so that only the bag differs.
 
 Scores are per origin. A row that a formula made is predicted well by whoever learns the formula, so ``modelled`` rows
-are never scored here; their out-of-bag error is reported as agreement with a formula.
+are neither scored nor trained on here; their out-of-bag error is reported as agreement with a formula.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def evaluate_unseen_networks(
     """Predict every network of a protocol by what was fitted without it.
 
     Args:
-        table: rows as :func:`metamodel.rows.select_rows` keeps them, every origin.
+        table: rows as :func:`metamodel.rows.select_rows` keeps them, of every origin that is evidence.
         matrix: their features, shape (rows, features).
         response: what to predict.
         protocol: from :func:`plan`.

@@ -18,17 +18,41 @@ from metamodel.errors import TableError
 from metamodel.evaluate import Protocol, evaluate_unseen_networks, plan
 from metamodel.features import FeatureSpace, Matrix
 from metamodel.interface import FloatArray, Setting
-from metamodel.manifest import Manifest, ParentTable, SettingRecord, Versions
-from metamodel.model import MIN_LAYERS, ResponseModel, fit_response, has_response, response_values
+from metamodel.manifest import Manifest, ParentTable, Versions
+from metamodel.model import (
+    MIN_LAYERS,
+    LayerModel,
+    SettingRecord,
+    fit_response,
+    has_response,
+    response_values,
+)
 from metamodel.parallel import run_all
-from metamodel.rows import TrainingRows, count_rows, layers_of, select_rows, setting_key, settings_of
+from metamodel.rows import (
+    Ground,
+    TrainingRows,
+    count_rows,
+    grounds,
+    layers_of,
+    select_rows,
+    setting_key,
+    settings_of,
+)
 from metamodel.targets import RESPONSES, Response, Target
 from parsers.console import Advance
 from parsers.schema import SCHEMA_VERSION, Layer, Origin
 from parsers.stats import read_stats
 
-_EVIDENCE = (Origin.MEASURED, Origin.IMPORTED)
-"""Origins whose rows are scored; what a formula made is no evidence."""
+_SCORED = (Origin.MEASURED, Origin.IMPORTED)
+"""Origins whose rows are scored; predicting what a formula made is no evidence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BagPlan:
+    """A bag to be fitted."""
+
+    response: Response
+    ground: Ground
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +64,9 @@ class Prepared:
     space: FeatureSpace
     matrix: Matrix
     """Features of ``rows.layers``, shape (rows, features)."""
-    responses: tuple[Response, ...]
+    bags: tuple[BagPlan, ...]
     missing: tuple[str, ...]
-    """Responses that the rows do not hold, each with the reason."""
+    """Bags that the rows are no basis for, each with the reason."""
 
 
 def prepare(paths: Sequence[Path], *, include_virtual: bool = False) -> Prepared:
@@ -58,24 +82,17 @@ def prepare(paths: Sequence[Path], *, include_virtual: bool = False) -> Prepared
         for path, frame in zip(paths, frames, strict=True)
     )
     rows = select_rows(frames, include_virtual=include_virtual)
-    held = {
-        response: rows.layers.loc[has_response(rows.layers, response), "layer_key"].nunique() for response in RESPONSES
-    }
-    missing = {
-        response.target: f"{response.target} ({layers} layers hold {response.column}, {MIN_LAYERS} are needed)"
-        for response, layers in held.items()
-        if layers < MIN_LAYERS
-    }
-    if Target.LATENCY in missing:
-        raise TableError(f"Too few rows to fit: {missing[Target.LATENCY]}. Collect more, or add another table.")
+    bags, missing = _plan_bags(rows.layers)
+    if not any(bag.response.target is Target.LATENCY for bag in bags):
+        raise TableError(f"Too few rows to fit to: {'; '.join(missing)}. Collect more, or add another table.")
     space = FeatureSpace.of_table(rows.layers)
     return Prepared(
         tables=tables,
         rows=rows,
         space=space,
         matrix=space.table_matrix(rows.layers),
-        responses=tuple(response for response in RESPONSES if response.target not in missing),
-        missing=tuple(missing.values()),
+        bags=bags,
+        missing=missing,
     )
 
 
@@ -85,17 +102,19 @@ def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advanc
     Args:
         prepared: from :func:`prepare`.
         seed: the only source of randomness; the same seed and tables give the same model, byte for byte.
-        workers: responses fitted at once.
-        advance: takes the number of fitted responses, of ``len(prepared.responses)``.
+        workers: bags fitted at once.
+        advance: takes the number of fitted bags, of ``len(prepared.bags)``.
     """
     rows = prepared.rows
     tasks = [
-        partial(fit_response, rows.layers, prepared.matrix, response, seed=seed) for response in prepared.responses
+        partial(fit_response, rows.layers, prepared.matrix, bag.response, bag.ground, seed=seed)
+        for bag in prepared.bags
     ]
-    notes = [response.target.value for response in prepared.responses]
+    notes = [f"{bag.response.target.value}, {bag.ground.value}" for bag in prepared.bags]
     models = tuple(run_all(tasks, notes=notes, advance=advance, workers=workers))
-    latency = next(model for model in models if model.record.response.target is Target.LATENCY)
     beside_mb = _memory_beside_tensors(rows.layers)
+    settings = _settings(rows.layers, beside_mb)
+    layer_model = LayerModel(space=prepared.space, models=models, settings=settings)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         versions=_versions(),
@@ -108,8 +127,8 @@ def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advanc
         network_rows=rows.network_counts,
         rejects=rows.rejects,
         infeasible=rows.infeasible,
-        corrections=fit_corrections(rows, partial(_predict_layers, latency, prepared.space)),
-        settings=_settings(rows.layers, beside_mb),
+        corrections=fit_corrections(rows, partial(_predict_latency, layer_model)),
+        settings=settings,
         memory_base_mb=_memory_base(beside_mb),
         evaluations=(),
         tables=prepared.tables,
@@ -119,7 +138,9 @@ def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advanc
 
 def protocols(prepared: Prepared) -> tuple[Protocol, ...]:
     """Plan the evaluation on unseen networks: one protocol per origin that is evidence and names two networks."""
-    planned = (plan(prepared.rows.layers, origin) for origin in _EVIDENCE)
+    if not any(bag.ground is Ground.EVIDENCE for bag in prepared.bags):
+        return ()
+    planned = (plan(prepared.rows.layers, origin) for origin in _SCORED)
     return tuple(protocol for protocol in planned if protocol is not None)
 
 
@@ -127,16 +148,44 @@ def with_evaluation(
     artefact: Artefact, prepared: Prepared, protocol: Protocol, *, seed: int, workers: int, advance: Advance
 ) -> Artefact:
     """Score latency on unseen networks and remember it in the manifest; ``advance`` counts ``protocol.folds``."""
-    latency = next(response for response in prepared.responses if response.target is Target.LATENCY)
+    evidence = grounds(prepared.rows.layers) == Ground.EVIDENCE.value
+    latency = next(bag.response for bag in prepared.bags if bag.response.target is Target.LATENCY)
     evaluation = evaluate_unseen_networks(
-        prepared.rows.layers, prepared.matrix, latency, protocol, seed=seed, workers=workers, advance=advance
+        prepared.rows.layers[evidence],
+        prepared.matrix[evidence],
+        latency,
+        protocol,
+        seed=seed,
+        workers=workers,
+        advance=advance,
     )
     evaluations = (*artefact.manifest.evaluations, evaluation)
     return replace(artefact, manifest=replace(artefact.manifest, evaluations=evaluations))
 
 
-def _predict_layers(model: ResponseModel, space: FeatureSpace, layers: Sequence[Layer], setting: Setting) -> FloatArray:
-    return model.predict(space.layer_matrix(layers, setting))
+def _plan_bags(table: pd.DataFrame) -> tuple[tuple[BagPlan, ...], tuple[str, ...]]:
+    """Choose the bags that the rows are a basis for; say what the others lack."""
+    bags: list[BagPlan] = []
+    missing: list[str] = []
+    of_row = grounds(table)
+    for response in RESPONSES:
+        held = has_response(table, response)
+        for ground in Ground:
+            if not (of_row == ground.value).any():
+                continue
+            layers = table.loc[held & (of_row == ground.value), "layer_key"].nunique()
+            if layers >= MIN_LAYERS:
+                bags.append(BagPlan(response=response, ground=ground))
+            else:
+                missing.append(
+                    f"{response.target.value} from {ground.value} "
+                    f"({layers} layers hold {response.column}, {MIN_LAYERS} are needed)"
+                )
+    return tuple(bags), tuple(missing)
+
+
+def _predict_latency(model: LayerModel, layers: Sequence[Layer], setting: Setting) -> FloatArray:
+    return model.predict(layers, setting)[Target.LATENCY]
 
 
 def _settings(table: pd.DataFrame, beside_mb: FloatArray) -> tuple[SettingRecord, ...]:

@@ -17,7 +17,7 @@ from metamodel.correction import Correction
 from metamodel.errors import ModelError
 from metamodel.evaluate import Evaluation
 from metamodel.features import FeatureSpace
-from metamodel.model import ResponseRecord
+from metamodel.model import ResponseRecord, SettingRecord
 from metamodel.rows import Infeasible, Reject, RowCount
 
 Value = TypeVar("Value")
@@ -41,17 +41,6 @@ class ParentTable:
     name: str
     sha256: str
     rows: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingRecord:
-    """A setting that rows were fitted in."""
-
-    setting_key: str
-    device: str
-    rows: tuple[RowCount, ...]
-    memory_base_mb: float | None
-    """What a run holds beside its tensors; None where no row tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

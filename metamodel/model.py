@@ -1,7 +1,13 @@
-"""One bag per response variable, fitted to a table's rows (Algorithm 1, LEARNMETA, lines 27-32)."""
+"""Bags per response variable, fitted to a table's rows (Algorithm 1, LEARNMETA, lines 27-32).
+
+Measurements and formulas are different grounds and get bags of their own; a prediction in a setting comes from the ground
+that the setting's rows stand on. So a response that was only ever modelled (power on a host without a sensor) is not
+predicted where layers were measured.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +16,11 @@ import pandas as pd
 from xgboost import Booster
 
 from metamodel.bag import BagOfBoosted, predict_mean
-from metamodel.features import Matrix
-from metamodel.interface import FloatArray
-from metamodel.rows import RowCount, count_rows
-from metamodel.targets import Response
+from metamodel.features import FeatureSpace, Matrix
+from metamodel.interface import FloatArray, Setting
+from metamodel.rows import Ground, RowCount, count_rows, grounds, setting_key
+from metamodel.targets import Response, Target
+from parsers.schema import Layer, Origin
 
 MIN_LAYERS = 10
 """Fewer different layer configurations than this are no basis for a model."""
@@ -31,9 +38,10 @@ class OriginError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseRecord:
-    """What a response's bag stands on, and what it scores out of bag, per origin (a formula's rows are no evidence)."""
+    """What a response's bag stands on, and what it scores out of bag, per origin."""
 
     response: Response
+    ground: Ground
     rows: tuple[RowCount, ...]
     members: int
     out_of_bag: tuple[OriginError, ...]
@@ -41,7 +49,7 @@ class ResponseRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseModel:
-    """A response's bag: predicts from a feature matrix."""
+    """A response's bag on one ground: predicts from a feature matrix."""
 
     record: ResponseRecord
     members: tuple[Booster, ...]
@@ -49,6 +57,60 @@ class ResponseModel:
     def predict(self, matrix: Matrix) -> FloatArray:
         """Predict in the response's unit, shape (rows,)."""
         return self.record.response.decode(predict_mean(self.members, matrix), matrix)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingRecord:
+    """A setting that rows were fitted in."""
+
+    setting_key: str
+    device: str
+    rows: tuple[RowCount, ...]
+    memory_base_mb: float | None
+    """What a run holds beside its tensors; None where no row tells."""
+
+    @property
+    def ground(self) -> Ground:
+        """Measurements wherever there are any."""
+        modelled = all(count.origin == Origin.MODELLED.value for count in self.rows)
+        return Ground.FORMULA if modelled else Ground.EVIDENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerModel:
+    """All bags, and the settings that tell which of them speaks where."""
+
+    space: FeatureSpace
+    models: tuple[ResponseModel, ...]
+    settings: tuple[SettingRecord, ...]
+
+    def ground(self, setting: Setting) -> Ground:
+        """Tell which ground a setting stands on: that of its rows, else of its device's, else measurements.
+
+        A model without any bag on that ground answers from the other.
+        """
+        key = setting_key(setting)
+        in_setting = {seen.ground for seen in self.settings if seen.setting_key == key}
+        on_device = {seen.ground for seen in self.settings if seen.device == setting.device}
+        wanted = in_setting or on_device or {Ground.EVIDENCE}
+        ground = Ground.EVIDENCE if Ground.EVIDENCE in wanted else Ground.FORMULA
+        fitted = {model.record.ground for model in self.models}
+        return ground if ground in fitted else fitted.pop()
+
+    def targets(self, setting: Setting) -> frozenset[Target]:
+        """Tell which responses were fitted on the setting's ground."""
+        ground = self.ground(setting)
+        return frozenset(model.record.response.target for model in self.models if model.record.ground is ground)
+
+    def predict(self, layers: Sequence[Layer], setting: Setting) -> Mapping[Target, FloatArray]:
+        """Predict every response that was fitted on the setting's ground, each of shape (layers,)."""
+        matrix = self.space.layer_matrix(layers, setting)
+        ground = self.ground(setting)
+        return {
+            model.record.response.target: model.predict(matrix)
+            for model in self.models
+            if model.record.ground is ground
+        }
 
 
 def has_response(table: pd.DataFrame, response: Response) -> npt.NDArray[np.bool_]:
@@ -77,22 +139,26 @@ def new_bag(seed: int) -> BagOfBoosted:
     return BagOfBoosted(bootstrap=False, max_samples=0.9, seed=seed)
 
 
-def fit_response(table: pd.DataFrame, matrix: Matrix, response: Response, *, seed: int) -> ResponseModel:
-    """Fit one response to the rows that hold it.
+def fit_response(
+    table: pd.DataFrame, matrix: Matrix, response: Response, ground: Ground, *, seed: int
+) -> ResponseModel:
+    """Fit one response to the rows of one ground that hold it.
 
     Args:
         table: rows as :func:`metamodel.rows.select_rows` keeps them.
         matrix: their features, shape (rows, features).
         response: what to fit.
+        ground: which rows to fit it to.
         seed: the bag's seed.
     """
-    held = has_response(table, response)
+    held = has_response(table, response) & (grounds(table) == ground.value)
     part, features = table[held], matrix[held]
     values = response_values(part, response)
     bag = new_bag(seed).fit(features, response.encode(values, features), groups=configurations(part))
     out_of_bag = response.decode(bag.oob_prediction_, features)
     record = ResponseRecord(
         response=response,
+        ground=ground,
         rows=count_rows(part),
         members=len(bag.members_),
         out_of_bag=_errors_by_origin(part["origin"].to_numpy(dtype=str), out_of_bag, values),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from metamodel.targets import Target
 from parsers.schema import Layer
 
 _Costs = tuple[float, ...]
-"""One layer's costs, in the order of the artefact's responses."""
+"""One layer's costs, in the order of :class:`Target`; NaN for what is not fitted in the setting."""
 
 
 class TrainedPredictor:
@@ -23,9 +23,7 @@ class TrainedPredictor:
 
     def __init__(self, artefact: Artefact) -> None:
         manifest = artefact.manifest
-        self._space = manifest.space
-        self._models = artefact.models
-        self._targets = tuple(model.record.response.target for model in artefact.models)
+        self._model = artefact.layer_model
         self._corrections = {(fit.device, fit.provider, fit.threads): fit for fit in manifest.corrections}
         self._infeasible = _by_setting(manifest.infeasible)
         self._memory_base_mb = manifest.memory_base_mb or 0.0
@@ -36,17 +34,22 @@ class TrainedPredictor:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Which of ``latency``, ``memory``, ``power`` and ``energy`` it predicts."""
-        return tuple(target.value for target in self._targets)
+        """Which of ``latency``, ``memory``, ``power`` and ``energy`` it predicts, at least in some settings."""
+        fitted = {model.record.response.target for model in self._model.models}
+        return tuple(target.value for target in Target if target in fitted)
 
     def predict_layers(self, layers: Sequence[Layer], setting: Setting) -> LayerCosts:
-        """Predict each layer's costs, shape (layers,); repeated layers cost one prediction."""
+        """Predict each layer's costs, shape (layers,); repeated layers cost one prediction.
+
+        A response that was not fitted on the setting's ground (:class:`metamodel.rows.Ground`) is None.
+        """
         known = self._known.setdefault(setting, {})
         new = [layer for layer in dict.fromkeys(layers) if layer not in known]
         if new:
             known.update(zip(new, self._predict(new, setting), strict=True))
-        costs = np.array([known[layer] for layer in layers], dtype=np.float64).reshape(len(layers), len(self._targets))
-        column = {target: costs[:, index] for index, target in enumerate(self._targets)}
+        costs = np.array([known[layer] for layer in layers], dtype=np.float64).reshape(len(layers), len(Target))
+        fitted = self._model.targets(setting)
+        column = {target: costs[:, index] for index, target in enumerate(Target) if target in fitted}
         latency_ms = column.get(Target.LATENCY)
         return LayerCosts(
             latency_ms=latency_ms,
@@ -90,9 +93,10 @@ class TrainedPredictor:
         """Find the step from layers to networks that was fitted for a setting; None is the identity."""
         return self._corrections.get((setting.device or "", setting.provider, setting.threads))
 
-    def _predict(self, layers: Sequence[Layer], setting: Setting) -> Iterable[_Costs]:
-        matrix = self._space.layer_matrix(layers, setting)
-        costs = np.column_stack([model.predict(matrix) for model in self._models])
+    def _predict(self, layers: Sequence[Layer], setting: Setting) -> Sequence[_Costs]:
+        predicted = self._model.predict(layers, setting)
+        unknown = np.full(len(layers), np.nan)
+        costs = np.column_stack([predicted.get(target, unknown) for target in Target])
         infeasible = self._infeasible.get(setting_key(setting), frozenset())
         if infeasible:
             costs[[layer.key in infeasible for layer in layers]] = np.inf

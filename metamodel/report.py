@@ -14,7 +14,7 @@ from metamodel.evaluate import Evaluation, NoiseCeiling
 from metamodel.interface import FloatArray, NetworkCosts, Setting
 from metamodel.manifest import Manifest, to_json
 from metamodel.model import ResponseRecord
-from metamodel.rows import RowCount, setting_key
+from metamodel.rows import Ground, RowCount, setting_key
 from parsers.device_config import DeviceConfig
 from parsers.network import Network
 from parsers.schema import Layer, Origin
@@ -29,6 +29,7 @@ class Prediction:
     setting: Setting
     costs: NetworkCosts
     correction: Correction | None
+    ground: Ground
     manifest: Manifest
 
     @property
@@ -90,6 +91,7 @@ def prediction_json(prediction: Prediction) -> dict[str, object]:
         "feasible": all(feasible),
         **{column.key: _finite(column.network) for column in columns},
         "correction": "identity" if prediction.correction is None else "fitted",
+        "ground": prediction.ground.value,
         "rows_in_setting": to_json(prediction.rows_in_setting),
         "rows": to_json(prediction.manifest.rows),
         "unknown_types": list(prediction.unknown_types),
@@ -138,9 +140,8 @@ def _caveats(prediction: Prediction) -> Iterator[str]:
         yield f"No whole network was measured on {prediction.device.name}: layers add up uncorrected."
     if prediction.unknown_types:
         yield f"Never seen in fitting, so a guess: {', '.join(prediction.unknown_types)}."
-    for response in prediction.manifest.responses:
-        if {count.origin for count in response.rows} == {Origin.MODELLED.value}:
-            yield f"{response.response.target.value.capitalize()} is learned from a formula's rows only."
+    if prediction.ground is Ground.FORMULA:
+        yield "Learned from a formula's rows: no evidence about any phone."
 
 
 def _rows_table(manifest: Manifest) -> Table:

@@ -44,7 +44,7 @@ def test_a_saved_model_loads_with_the_same_manifest_and_predicts_the_same_to_the
 
 def test_a_model_is_a_manifest_and_one_file_per_member_and_nothing_else(lab_artefact, lab_model):
     members = [
-        f"{record.response.target}-{index:02d}.ubj"
+        f"{record.response.target}-{record.ground}-{index:02d}.ubj"
         for record in lab_artefact.manifest.responses
         for index in range(record.members)
     ]
@@ -54,11 +54,11 @@ def test_a_model_is_a_manifest_and_one_file_per_member_and_nothing_else(lab_arte
 
 
 def test_an_older_model_is_replaced_whole(lab_artefact, model):
-    (model / "latency-99.ubj").write_bytes(b"of an older, larger bag")
+    (model / "latency-evidence-99.ubj").write_bytes(b"of an older, larger bag")
 
     save_artefact(lab_artefact, model)
 
-    assert not (model / "latency-99.ubj").exists()
+    assert not (model / "latency-evidence-99.ubj").exists()
     assert load_artefact(model).manifest == lab_artefact.manifest
     assert [path.name for path in model.parent.iterdir()] == [model.name]
 
@@ -71,7 +71,7 @@ def test_a_disk_that_fails_half_way_leaves_the_older_model_in_place_and_nothing_
     real = getattr(Path, operation)
 
     def fail_on_the_new_model(path, target):
-        if path.name in {"memory-00.ubj", "new"}:
+        if path.name in {"memory-evidence-00.ubj", "new"}:
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(path, target)
 
@@ -120,28 +120,28 @@ def test_an_absent_model_says_how_to_make_one(tmp_path):
 
 
 def test_a_truncated_booster_is_noticed(model):
-    path = model / "latency-00.ubj"
+    path = model / "latency-evidence-00.ubj"
     path.write_bytes(path.read_bytes()[:-100])
 
     with pytest.raises(
-        ModelError, match=r"latency-00.ubj is not the file that 'metamodel fit' wrote \(SHA-256 differs\)"
+        ModelError, match=r"latency-evidence-00.ubj is not the file that 'metamodel fit' wrote \(SHA-256 differs\)"
     ):
         load_artefact(model)
 
 
 def test_an_absent_booster_is_noticed(model):
-    (model / "memory-00.ubj").unlink()
+    (model / "memory-evidence-00.ubj").unlink()
 
-    with pytest.raises(ModelError, match=r"Cannot read .*memory-00.ubj: No such file"):
+    with pytest.raises(ModelError, match=r"Cannot read .*memory-evidence-00.ubj: No such file"):
         load_artefact(model)
 
 
 def test_a_booster_that_is_none_is_refused_though_its_digest_is_right(model, monkeypatch):
     monkeypatch.setattr("metamodel.artefact._sha256", lambda data: "the same")  # noqa: ARG005
     edit(model, lambda document: document.update(files=dict.fromkeys(document["files"], "the same"), sha256="the same"))
-    (model / "latency-00.ubj").write_bytes(b"no booster")
+    (model / "latency-evidence-00.ubj").write_bytes(b"no booster")
 
-    with pytest.raises(ModelError, match=r"latency-00.ubj: this XGBoost cannot read it"):
+    with pytest.raises(ModelError, match=r"latency-evidence-00.ubj: this XGBoost cannot read it"):
         load_artefact(model)
 
 

@@ -72,7 +72,7 @@ def test_fit_writes_a_model_and_prints_rows_by_origin_and_kind_scores_and_correc
         ["│", "networks", "│", "measured", "│", "phone", "│", "75", "│"],
     ]
     assert "Infeasible pairs of layer and setting (the set B): 1." in out
-    assert "Not fitted: power (0 layers hold power_mw, 10 are needed)." in out
+    assert "Not fitted: power from evidence (0 layers hold power_mw, 10 are needed)." in out
     assert "noise ceiling" in out
     assert "From layers to networks on phone, cpu, 1 threads" in out
     assert "No whole network was measured on slow-phone: there, layers add up uncorrected." in out

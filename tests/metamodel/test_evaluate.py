@@ -82,18 +82,6 @@ def test_a_configuration_of_the_held_out_network_is_not_trained_on_under_another
     assert held.xgboost_mape_percent > 90
 
 
-def test_rows_of_a_formula_are_trained_on_but_never_scored(bench):
-    networks = bench.networks(3, layers=8)
-    measured = bench.campaign(networks)
-    modelled = bench.campaign({"formula": bench.layers(20)}, origin=Origin.MODELLED, device="mid")
-    table = bench.frame([*measured, *modelled])
-
-    evaluation = evaluate(table, plan(table, Origin.MEASURED))
-
-    assert evaluation.origin == "measured"
-    assert {score.network for score in evaluation.networks} == set(networks)
-
-
 def test_duplicates_tell_how_well_a_measurement_predicts_its_twin(bench):
     layers = bench.layers(10)
     rows = [bench.row(layer, execution_time_ms=time_ms) for layer in layers for time_ms in (1.0, 1.25)]
