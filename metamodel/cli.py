@@ -82,6 +82,7 @@ def predict_command(
     if (tier is None) == (device_config is None):
         raise typer.BadParameter("give either --tier or --device-config")
     from metamodel.artefact import load_artefact
+    from metamodel.features import evicted_mb
     from metamodel.interface import Setting
     from metamodel.predictor import TrainedPredictor
     from metamodel.report import Prediction, prediction_json, prediction_table
@@ -91,17 +92,20 @@ def predict_command(
     config = load_device_config(tier or device_config or "")
     artefact = load_artefact(model)
     read = read_network(network)
+    layers = [item.layer for item in read.layers]
     setting = Setting(
-        context=config.context, provider=config.provider, threads=threads or config.threads, device=config.name
+        context=config.context,
+        provider=config.provider,
+        threads=threads or config.threads,
+        device=config.name,
+        evicted_mb=evicted_mb(layers, config.context, live_elements=read.peak_live_elements),
     )
     predictor = TrainedPredictor(artefact)
     prediction = Prediction(
         network=read,
         device=config,
         setting=setting,
-        costs=predictor.predict_network(
-            [item.layer for item in read.layers], setting, live_elements=read.peak_live_elements
-        ),
+        costs=predictor.predict_network(layers, setting, live_elements=read.peak_live_elements),
         correction=predictor.correction(setting),
         ground=artefact.layer_model.ground(setting),
         manifest=artefact.manifest,

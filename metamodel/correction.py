@@ -9,7 +9,7 @@ Notation::
 
 A network's wall time is not the sum of its layers' isolated times: caches are cold, nodes are dispatched, layouts are
 changed on the way. The three coefficients minimise the *relative* error, ``Σ ((a·S + b·n + c·B) / W − 1)²``, none of them
-negative. Networks are few, so a ridge pulls (a, b, c) towards the identity (1, 0, 0). Every term belongs to one layer, so
+negative. Networks are few, so a ridge pulls (a, b, c) towards the identity (1, 0, 0), as hard as one network pulls. Every term belongs to one layer, so
 a layer's share of the network is ``a·t_i + b + c·bytes_i`` and shares add up: a search can plan with them.
 
 Layers count as a predictor would see them: what the runtime fused or dropped inside the network is in the sums all the same.
@@ -19,18 +19,16 @@ Where no whole network was measured (the modelled tiers), the correction is the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LinearRegression
 
+from metamodel.features import evicted_mb
 from metamodel.interface import FloatArray, Setting
 from metamodel.rows import TrainingRows, layers_of, setting_key, settings_of
 from parsers.schema import Layer, Scope
-
-_RIDGE = 0.05
-"""Weight of the pull towards the identity, in networks: one measured network counts as twenty times it."""
 
 PredictLatency = Callable[[Sequence[Layer], Setting], FloatArray]
 """Gives layers' own times in a setting, shape (layers,), ms."""
@@ -113,24 +111,33 @@ def _observations(rows: TrainingRows, predict_latency: PredictLatency) -> Iterat
     for index, setting in settings_of(rows.networks):
         measured = own_ms.get((setting_key(setting), setting.device), nothing)
         for (_, network), part in rows.networks.iloc[index].groupby(["campaign", "networks"]):
-            wall_ms = part["network_wall_ms"].median()
-            if not wall_ms > 0 or not np.isfinite(wall_ms):
-                continue
-            keys = part["layer_key"]
-            times = keys.map(measured).to_numpy(dtype=np.float64, copy=True)
-            unknown = np.isnan(times)
-            times[unknown] = predict_latency([layers[key] for key in keys[unknown]], setting)
-            yield (
-                setting,
-                _Observation(
-                    network=str(network),
-                    layers=len(part),
-                    predicted_layers=int(unknown.sum()),
-                    sum_ms=float(times.sum()),
-                    between_bytes=float(sum(between_bytes(layers[key]) for key in keys)),
-                    wall_ms=float(wall_ms),
-                ),
-            )
+            wall_ms = float(part["network_wall_ms"].median())
+            if np.isfinite(wall_ms) and wall_ms > 0:
+                nodes = [layers[key] for key in part["layer_key"]]
+                times_ms = part["layer_key"].map(measured).to_numpy(dtype=np.float64)
+                yield setting, _observe(str(network), nodes, times_ms, wall_ms, setting, predict_latency)
+
+
+def _observe(
+    network: str,
+    layers: Sequence[Layer],
+    times_ms: FloatArray,
+    wall_ms: float,
+    setting: Setting,
+    predict_latency: PredictLatency,
+) -> _Observation:
+    """Add a network's layers up, predicting those whose time is NaN."""
+    unknown = np.flatnonzero(np.isnan(times_ms))
+    inside = replace(setting, evicted_mb=evicted_mb(layers, setting.context))
+    predicted_ms = predict_latency([layers[position] for position in unknown.tolist()], inside)
+    return _Observation(
+        network=network,
+        layers=len(layers),
+        predicted_layers=len(unknown),
+        sum_ms=float(np.nansum(times_ms) + predicted_ms.sum()),
+        between_bytes=float(sum(between_bytes(layer) for layer in layers)),
+        wall_ms=wall_ms,
+    )
 
 
 def _fit(device: str, provider: str, threads: int, observations: Sequence[_Observation]) -> Correction:
@@ -168,11 +175,11 @@ def _solve(observations: Sequence[_Observation]) -> FloatArray:
     """Minimise the relative error plus the ridge; the coefficients (a, b, c), none negative."""
     terms = np.array([_terms(seen) for seen in observations])
     wall_ms = np.array([seen.wall_ms for seen in observations])
-    # In units where each term alone would explain the mean network, the ridge means the same for all three.
-    unit = np.array([1.0, *(wall_ms.mean() / terms[:, 1:].mean(axis=0))])
-    pull = np.sqrt(_RIDGE) * np.eye(3)
-    design = np.vstack([terms * unit / wall_ms[:, None], pull])
-    wanted = np.concatenate([np.ones(len(observations)), pull @ [1.0, 0.0, 0.0]])
+    relative = terms / wall_ms[:, None]
+    # In units where nodes, or bytes, alone explain a network (root mean square), the pull means the same for all three.
+    unit = np.array([1.0, *(1 / np.sqrt((relative[:, 1:] ** 2).mean(axis=0)))])
+    design = np.vstack([relative * unit, np.eye(3)])
+    wanted = np.array([*np.ones(len(observations)), 1.0, 0.0, 0.0])
     solved = LinearRegression(positive=True, fit_intercept=False).fit(design, wanted)
     coefficients: FloatArray = solved.coef_ * unit
     return coefficients

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 from xgboost import XGBRegressor
 
-from metamodel.features import Matrix
+from metamodel.features import EVICTED, Matrix
 from metamodel.model import absolute_percentage_errors, configurations, has_response, new_bag, response_values
 from metamodel.parallel import run_all
 from metamodel.rows import SETTING_COLUMNS
@@ -144,7 +144,7 @@ def noise_ceiling(table: pd.DataFrame, response: Response) -> NoiseCeiling:
     are, so this is the lower of the two. Only ``execution_time_ms`` has a spread; elsewhere it is unknown.
     """
     values = pd.Series(response_values(table, response), index=table.index)
-    twins = values.groupby([table[name] for name in ("layer_key", "scope", *SETTING_COLUMNS)], dropna=False)
+    twins = values.groupby([table[name] for name in ("layer_key", "scope", EVICTED, *SETTING_COLUMNS)], dropna=False)
     differences = [
         difference for _, group in twins for pair in combinations(group, 2) for difference in _differences(*pair)
     ]

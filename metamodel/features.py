@@ -21,8 +21,9 @@ import pandas as pd
 
 from metamodel.interface import Setting
 from metamodel.rows import layers_of, settings_of
+from parsers.operators import family_of
 from parsers.roofline import bytes_moved, flops, roofline_ms
-from parsers.schema import Layer, Scope
+from parsers.schema import Context, Layer, Scope
 
 Matrix = npt.NDArray[np.float32]
 """Features, shape (rows, features); float32 is what XGBoost computes with."""
@@ -74,9 +75,14 @@ _CONTEXT_ATTRIBUTES = (
     "task_roi",
 )
 ROOFLINE = "roofline_ms"
-NUMBERS = (*_LAYER_ATTRIBUTES, *_IMPLIED, "block", *_CONTEXT_ATTRIBUTES, "threads", ROOFLINE)
+EVICTED = "evicted_mb"
+NUMBERS = (*_LAYER_ATTRIBUTES, *_IMPLIED, "block", *_CONTEXT_ATTRIBUTES, "threads", ROOFLINE, EVICTED)
 """The numerical features, in the matrix's order; the categories' columns follow."""
-CATEGORIES = ("type", "fused_ops", "precision", "provider", "core_part")
+CATEGORIES = ("type", "family", "fused_ops", "precision", "provider", "core_part")
+
+_ASSUMED_CACHE_MB = 32.0
+_EVICTED_CACHES = 1.5
+"""Walking over more than this many last-level caches evicts no more."""
 
 _layer_attributes = attrgetter(*_LAYER_ATTRIBUTES)
 _context_attributes = attrgetter(*_CONTEXT_ATTRIBUTES)
@@ -97,15 +103,21 @@ class FeatureSpace:
     vocabularies: tuple[Vocabulary, ...]
     block_types: tuple[str, ...]
     """Layer types that were measured as blocks (inverted residuals), not as operators."""
+    usual_evicted_mb: float | None
+    """The median of the table, for a setting that does not say; None where no row says."""
 
     @classmethod
     def of_table(cls, table: pd.DataFrame) -> FeatureSpace:
         """Read the vocabularies off a stats table."""
-        words = {name: sorted(table[name].dropna().unique()) for name in CATEGORIES}
+        families = table["type"].map(lambda kind: family_of(kind).value)
+        known = {"family": families, **{name: table[name] for name in CATEGORIES if name != "family"}}
+        words = {name: sorted(known[name].dropna().unique()) for name in CATEGORIES}
+        evicted = table[EVICTED].dropna()
         blocks = table.loc[table["scope"] == Scope.BLOCK.value, "type"]
         return cls(
             vocabularies=tuple(Vocabulary(name=name, words=tuple(words[name])) for name in CATEGORIES),
             block_types=tuple(sorted(blocks.unique())),
+            usual_evicted_mb=float(evicted.median()) if len(evicted) else None,
         )
 
     @property
@@ -117,6 +129,7 @@ class FeatureSpace:
     def layer_matrix(self, layers: Sequence[Layer], setting: Setting) -> Matrix:
         """Describe layers in one setting, shape (layers, features)."""
         context = setting.context
+        evicted_mb = self.usual_evicted_mb if setting.evicted_mb is None else setting.evicted_mb
         of_setting = (*_context_attributes(context), setting.threads)
         numbers = [
             (
@@ -125,11 +138,13 @@ class FeatureSpace:
                 layer.type in self.block_types,
                 *of_setting,
                 roofline_ms(layer, context),
+                evicted_mb,
             )
             for layer in layers
         ]
+        of_provider = (setting.provider, context.core_part)
         words = [
-            (layer.type, "+".join(layer.fused_ops), layer.precision, setting.provider, context.core_part)
+            (layer.type, family_of(layer.type).value, "+".join(layer.fused_ops), layer.precision, *of_provider)
             for layer in layers
         ]
         numeric = np.array(numbers, dtype=np.float32).reshape(len(layers), len(NUMBERS))
@@ -143,7 +158,31 @@ class FeatureSpace:
         for rows, setting in settings_of(table):
             unique, position = np.unique(keys[rows], return_inverse=True)
             matrix[rows] = self.layer_matrix([layers[key] for key in unique], setting)[position]
+        evicted = table[EVICTED].to_numpy(dtype=np.float32, na_value=np.nan)
+        said = np.isfinite(evicted)
+        matrix[said, NUMBERS.index(EVICTED)] = evicted[said]
         return matrix
+
+
+def evicted_mb(layers: Sequence[Layer], context: Context, *, live_elements: int | None = None) -> float:
+    """Say what one run of a network touches, as far as it evicts caches, in MB of 2^20 bytes.
+
+    Runtimes reuse the activations' memory, so that is all weights and the most that is alive at once.
+
+    Args:
+        layers: the network's layers.
+        context: where it runs; its last-level cache bounds what can be evicted.
+        live_elements: activation elements alive at once, at most; without it, the largest layer's stand in.
+    """
+    elements = sum(layer.weight_elements for layer in layers) + largest_live_elements(layers, live_elements)
+    return min(4 * elements / 2**20, _EVICTED_CACHES * (context.last_level_cache_mb or _ASSUMED_CACHE_MB))
+
+
+def largest_live_elements(layers: Sequence[Layer], live_elements: int | None) -> int:
+    """Give the most activation elements that are alive at once; where it is unknown, the largest layer's in and out."""
+    if live_elements is not None:
+        return live_elements
+    return max((layer.input_volume + layer.output_volume for layer in layers), default=0)
 
 
 def _implied(layer: Layer) -> tuple[float, ...]:

@@ -32,6 +32,9 @@ class Setting:
     threads: int = 1
     device: str | None = None
     """Picks the network correction; None, or a device that was never fitted, gets the identity."""
+    evicted_mb: float | None = None
+    """What the layer's network touches beside it, in MB of 2^20 bytes: it pushes the layer's data out of the caches
+    (``evicted_mb`` of the stats table). None stands for the usual network of the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

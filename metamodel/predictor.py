@@ -9,6 +9,7 @@ import numpy as np
 
 from metamodel.artefact import Artefact, load_artefact
 from metamodel.correction import Correction
+from metamodel.features import largest_live_elements
 from metamodel.interface import FloatArray, LayerCosts, NetworkCosts, Setting
 from metamodel.rows import Infeasible, setting_key
 from metamodel.targets import Target
@@ -118,8 +119,7 @@ def load_trained_predictor(folder: Path) -> TrainedPredictor:
 def _network_memory_mb(layers: Sequence[Layer], live_elements: int | None, base_mb: float) -> float:
     """Base + weights + live activations, four bytes an element, in 10⁶ bytes."""
     weights = sum(layer.weight_elements for layer in layers)
-    largest = max((layer.input_volume + layer.output_volume for layer in layers), default=0)
-    return base_mb + 4 * (weights + (largest if live_elements is None else live_elements)) / 1e6
+    return base_mb + 4 * (weights + largest_live_elements(layers, live_elements)) / 1e6
 
 
 def _network_power_mw(costs: LayerCosts, latency_ms: float | None, energy_mj: float | None) -> float | None:

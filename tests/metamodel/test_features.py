@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.features import CATEGORIES, NUMBERS, FeatureSpace, Vocabulary
+from metamodel.features import CATEGORIES, NUMBERS, FeatureSpace, Vocabulary, evicted_mb
 from metamodel.interface import Setting
 from parsers.roofline import bytes_moved, flops, roofline_ms
 from parsers.schema import PAPER_ATTRIBUTES, Context, Execution, Layer, Scope
 
 EMPTY_SPACE = FeatureSpace(
-    vocabularies=tuple(Vocabulary(name=name, words=("known",)) for name in CATEGORIES), block_types=()
+    vocabularies=tuple(Vocabulary(name=name, words=("known",)) for name in CATEGORIES),
+    block_types=(),
+    usual_evicted_mb=None,
 )
 
 
@@ -72,7 +74,7 @@ def test_a_word_outside_the_vocabulary_is_other_all_zeros(space, bench, setting)
 
     matrix = space.layer_matrix([layer], setting)
 
-    words = [name for name in space.names if name.startswith(("type=", "fused_ops="))]
+    words = [name for name in space.names if name.startswith(("type=", "family=", "fused_ops="))]
     assert {name: column(space, matrix, name)[0] for name in words} == dict.fromkeys(words, 0)
 
 
@@ -81,7 +83,7 @@ def test_a_known_word_marks_its_own_column_only(space, bench, setting):
 
     marked = [name for name in space.names[len(NUMBERS) :] if column(space, matrix, name) == [1.0]]
 
-    assert marked == ["type=Gemm", "fused_ops=", "precision=float32", "provider=cpu", "core_part=0xd0b"]
+    assert marked == ["type=Gemm", "family=dense", "fused_ops=", "precision=float32", "provider=cpu", "core_part=0xd0b"]
 
 
 def test_what_a_layer_or_a_phone_does_not_have_is_nan(space, bench):
@@ -92,7 +94,7 @@ def test_what_a_layer_or_a_phone_does_not_have_is_nan(space, bench):
     missing = {name for name, value in zip(space.names, matrix[0], strict=True) if np.isnan(value)}
     kernel = {"kernel_size", "kernel_height", "kernel_width", "stride", "padding"}
     phone = {"cores", "clock_freq_ghz", "memory_bw_gbs", "last_level_cache_mb", "peak_gflops", "roofline_ms"}
-    assert missing == kernel | phone
+    assert missing == kernel | phone | {"evicted_mb"}
 
 
 def test_a_type_measured_as_a_block_is_marked_a_block_in_tables_and_in_the_search(bench, setting):
@@ -106,6 +108,33 @@ def test_a_type_measured_as_a_block_is_marked_a_block_in_tables_and_in_the_searc
 
     assert column(space, of_table, "block") == [1.0, 0.0]
     assert column(space, of_search, "block") == [1.0, 0.0]
+
+
+def evicting(row, evicted_mb):
+    return replace(row, execution=replace(row.execution, evicted_mb=evicted_mb))
+
+
+def test_what_a_network_evicts_is_the_rows_own_and_the_usual_where_nobody_says(bench, setting):
+    rows = [evicting(bench.row(layer), mb) for layer, mb in zip(bench.layers(4), (1.0, 5.0, 9.0, None), strict=True)]
+    space = FeatureSpace.of_table(bench.frame(rows))
+
+    of_table = space.table_matrix(bench.frame(rows))
+    said = space.layer_matrix(bench.layers(1), replace(setting, evicted_mb=2.0))
+    unsaid = space.layer_matrix(bench.layers(1), setting)
+
+    assert column(space, of_table, "evicted_mb") == [1.0, 5.0, 9.0, 5.0]
+    assert column(space, said, "evicted_mb") == [2.0]
+    assert column(space, unsaid, "evicted_mb") == [5.0]
+
+
+def test_a_network_evicts_its_weights_and_what_is_alive_up_to_one_and_a_half_caches(bench):
+    layers = [bench.gemm(1000, 500), bench.gemm(10, 5)]
+    small_cache = replace(bench.phone, last_level_cache_mb=0.5)
+
+    assert evicted_mb(layers, bench.phone) == 4 * (500_500 + 55 + 1500) / 2**20
+    assert evicted_mb(layers, bench.phone, live_elements=7) == 4 * (500_500 + 55 + 7) / 2**20
+    assert evicted_mb(layers, small_cache) == 0.75
+    assert evicted_mb([], bench.phone) == 0.0
 
 
 def test_no_layers_make_an_empty_matrix(space, setting):
