@@ -59,7 +59,8 @@ class NoiseCeiling:
     mape_percent: float | None
     source: str
     """``duplicates``, ``spread`` or ``unknown``."""
-    rows: int
+    basis: int
+    """Pairs of duplicates, or rows with a spread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,14 +150,14 @@ def noise_ceiling(table: pd.DataFrame, response: Response) -> NoiseCeiling:
         difference for _, group in twins for pair in combinations(group, 2) for difference in _differences(*pair)
     ]
     if len(differences) >= 20:
-        return NoiseCeiling(mape_percent=float(np.mean(differences)), source="duplicates", rows=len(differences) // 2)
+        return NoiseCeiling(mape_percent=float(np.mean(differences)), source="duplicates", basis=len(differences) // 2)
     if response.column == "execution_time_ms":
         spread = pd.to_numeric(table["spread"]) / np.sqrt(pd.to_numeric(table["processes"]))
         spread = spread[np.isfinite(spread.to_numpy(dtype=np.float64, na_value=np.nan))]
         if len(spread):
             expected = 100.0 * _TWINS * float(spread.mean())
-            return NoiseCeiling(mape_percent=expected, source="spread", rows=len(spread))
-    return NoiseCeiling(mape_percent=None, source="unknown", rows=0)
+            return NoiseCeiling(mape_percent=expected, source="spread", basis=len(spread))
+    return NoiseCeiling(mape_percent=None, source="unknown", basis=0)
 
 
 def _differences(first: float, second: float) -> tuple[float, float]:
@@ -201,9 +202,9 @@ def _belongs(names: Sequence[frozenset[str]], networks: Sequence[str]) -> npt.ND
     return np.array([not row.isdisjoint(networks) for row in names], dtype=bool)
 
 
-def _names(cell: str | None) -> frozenset[str]:
-    """Read the ``networks`` cell of a row."""
-    return frozenset(cell.split(";")) if cell else frozenset()
+def _names(cell: object) -> frozenset[str]:
+    """Read the ``networks`` cell of a row; null, in whatever form, names none."""
+    return frozenset(cell.split(";")) - {""} if isinstance(cell, str) else frozenset()
 
 
 def _score(values: Sequence[float]) -> Score:

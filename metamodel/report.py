@@ -217,7 +217,8 @@ def _against(time_ms: float | None, wall_ms: float) -> str:
 def _ceiling(ceiling: NoiseCeiling) -> str:
     if ceiling.mape_percent is None:
         return "unknown"
-    return f"{ceiling.mape_percent:.2f} % ({ceiling.source}, {ceiling.rows} rows)"
+    unit = "pairs" if ceiling.source == "duplicates" else "rows"
+    return f"{ceiling.mape_percent:.2f} % ({ceiling.source}, {ceiling.basis} {unit})"
 
 
 def _rows_text(counts: Sequence[RowCount]) -> str:

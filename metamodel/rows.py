@@ -34,7 +34,7 @@ from parsers.schema import (
 
 ROW_KEY = ("campaign", "device", "job")
 SETTING_COLUMNS = [*(item.name for item in fields(Context)), "provider", "threads", "device"]
-_NO_TEXT = "peak_gflops_source"
+_SOURCE = "peak_gflops_source"
 
 
 class Ground(StrEnum):
@@ -178,7 +178,7 @@ def setting_key(setting: Setting) -> str:
 
     The device's name is not part of it (B is a set of contexts), nor is the text that says where a peak rate comes from.
     """
-    context = [getattr(setting.context, item.name) for item in fields(Context) if item.name != _NO_TEXT]
+    context = [getattr(setting.context, item.name) for item in fields(Context) if item.name != _SOURCE]
     plain = [float(value) if isinstance(value, int | float) else value for value in context]
     canonical = json.dumps([*plain, setting.provider, setting.threads])
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

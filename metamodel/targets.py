@@ -3,7 +3,7 @@
 A layer's costs span five orders of magnitude and errors are judged relatively, so trees learn logarithms. For latency
 and energy they learn the logarithm of how far a layer is from its roofline, and for memory how far from the bytes it must
 hold: what is known goes into an *offset*, what is not is learned. (On published phone measurements of unseen layers the
-roofline offset takes a quarter off the error, for one XGBoost as for a bag; docs/method.md has the numbers.)
+roofline offset took the error of one XGBoost from 12.6 to 9.4 %, and from 15.1 to 11.6 %; a bag's likewise.)
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def test_duplicates_tell_how_well_a_measurement_predicts_its_twin(bench):
     ceiling = noise_ceiling(bench.frame(rows), LATENCY)
 
     # |1/1.25 − 1| = 20 % and |1.25/1 − 1| = 25 %
-    assert (ceiling.source, ceiling.rows) == ("duplicates", 10)
+    assert (ceiling.source, ceiling.basis) == ("duplicates", 10)
     assert ceiling.mape_percent == pytest.approx(22.5)
 
 
@@ -98,7 +98,7 @@ def test_without_duplicates_the_spread_between_processes_tells(bench):
 
     ceiling = noise_ceiling(bench.frame(rows), LATENCY)
 
-    assert (ceiling.source, ceiling.rows) == ("spread", 5)
+    assert (ceiling.source, ceiling.basis) == ("spread", 5)
     assert ceiling.mape_percent == pytest.approx(100 * 0.06 / 3 * 2 / math.sqrt(math.pi))
 
 
@@ -115,4 +115,14 @@ def test_the_noise_of_memory_is_unknown_without_duplicates(bench):
 
     ceiling = noise_ceiling(bench.frame(rows), MEMORY)
 
-    assert (ceiling.mape_percent, ceiling.source, ceiling.rows) == (None, "unknown", 0)
+    assert (ceiling.mape_percent, ceiling.source, ceiling.basis) == (None, "unknown", 0)
+
+
+def test_rows_without_a_network_are_trained_on_and_belong_to_no_fold(bench):
+    table = bench.frame([bench.row(layer) for layer in bench.layers(5)] + bench.campaign(bench.networks(2, layers=3)))
+    table.loc[0, "networks"] = None  # a null as another tool writes it
+
+    protocol = plan(table, Origin.MEASURED)
+
+    assert protocol.networks == ("net-0", "net-1")
+    assert [score.network for score in evaluate(table, protocol).networks] == ["net-0", "net-1"]
