@@ -42,6 +42,8 @@ class ResponseRecord:
 
     response: Response
     ground: Ground
+    types: tuple[str, ...]
+    """Layer types that it was fitted to."""
     rows: tuple[RowCount, ...]
     members: int
     out_of_bag: tuple[OriginError, ...]
@@ -159,6 +161,7 @@ def fit_response(
     record = ResponseRecord(
         response=response,
         ground=ground,
+        types=tuple(sorted(part["type"].unique())),
         rows=count_rows(part),
         members=len(bag.members_),
         out_of_bag=_errors_by_origin(part["origin"].to_numpy(dtype=str), out_of_bag, values),

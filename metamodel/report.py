@@ -34,9 +34,9 @@ class Prediction:
 
     @property
     def unknown_types(self) -> tuple[str, ...]:
-        """Layer types that no fitted row has: their predictions are guesses."""
-        vocabulary = next(words for words in self.manifest.space.vocabularies if words.name == "type")
-        return tuple(sorted({item.layer.type for item in self.network.layers} - set(vocabulary.words)))
+        """Layer types that no fitted row of the ground has: their predictions are guesses."""
+        fitted = {kind for record in self.manifest.responses if record.ground is self.ground for kind in record.types}
+        return tuple(sorted({item.layer.type for item in self.network.layers} - fitted))
 
     @property
     def rows_in_setting(self) -> tuple[RowCount, ...]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.console import Console
 from metamodel.interface import Setting
 from metamodel.predictor import TrainedPredictor
 from metamodel.report import Prediction, fit_summary, prediction_json, prediction_table
+from metamodel.rows import Ground
 from parsers.device_config import load_device_config
 from parsers.network import Network, NetworkLayer
 
@@ -61,6 +63,17 @@ def test_a_prediction_says_how_many_rows_of_its_own_setting_it_stands_on(predict
 
     assert "Rows in this setting: 75 measured (phone). Rows in all: 150 measured (phone)." in shown
     assert "add up uncorrected" not in shown
+
+
+def test_a_type_that_only_the_other_ground_saw_is_a_guess(prediction):
+    (gemm,) = (replace(part, layer=replace(part.layer, type="Gemm")) for part in prediction.network.layers[:1])
+    network = replace(prediction.network, layers=(*prediction.network.layers, gemm))
+
+    on_evidence = replace(prediction, network=network)
+    on_formula = replace(on_evidence, ground=Ground.FORMULA)
+
+    assert on_evidence.unknown_types == ()
+    assert on_formula.unknown_types == ("Conv", "Gemm")
 
 
 def test_a_summary_without_scores_says_that_there_are_none(lab_artefact):
