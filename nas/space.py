@@ -145,13 +145,13 @@ class Space:
 def mobilenetv2(image: Image, classes: int) -> Space:
     """Build the MobileNetV2 space for small images (Sandler et al., CVPR 2018, at 1/8 of its resolution).
 
-    Nine slots in three stages; kernel 3, 5 or 7, expansion 1, 3 or 6, three widths, with and without the input added;
-    every slot but a stage's first can be dropped.
+    Nine slots in three stages; kernel 3, 5 or 7, expansion 1, 3 or 6, half, the same or one and a half times the width
+    by hand, with and without the input added; every slot but a stage's first can be dropped.
     """
     stages = (
         Stage(slots=2, stride=1, widths=(4, 8, 12), manual_width=8, manual_expansion=1),
-        Stage(slots=3, stride=2, widths=(8, 12, 16), manual_width=12, manual_expansion=6),
-        Stage(slots=4, stride=2, widths=(12, 16, 24), manual_width=16, manual_expansion=6),
+        Stage(slots=3, stride=2, widths=(8, 16, 24), manual_width=16, manual_expansion=6),
+        Stage(slots=4, stride=2, widths=(12, 24, 36), manual_width=24, manual_expansion=6),
     )
     return inverted_residual_space(
         "mobilenetv2",
@@ -261,14 +261,14 @@ def _strided(side: int, stride: int) -> int:
     return -(-side // stride)
 
 
-def _distance(choice: Choice, manual: Block) -> int:
+def _distance(choice: Choice, manual: Block) -> tuple[bool, ...]:
+    """Order choices by how far they are from the backbone's: what is carried on counts most, dropping the slot last."""
     if choice is None:
-        return 5
-    return sum(
-        (
-            choice.kernel_size != manual.kernel_size,
-            choice.expansion != manual.expansion,
-            choice.channels != manual.channels,
-            choice.idskip != manual.idskip,
-        )
+        return (True,) * 5
+    return (
+        False,
+        choice.channels != manual.channels,
+        choice.expansion != manual.expansion,
+        choice.kernel_size != manual.kernel_size,
+        choice.idskip != manual.idskip,
     )

@@ -1,0 +1,150 @@
+"""Stand-ins for what a search needs: a predictor by formula, small spaces, a puzzle of a few decisions, easy images."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from metamodel.interface import LayerCosts, NetworkCosts, Setting
+from nas.costs import Budget, CostTable, Limit, latency_table
+from nas.data import Data, Split
+from nas.encoding import Encoder
+from nas.space import Image, Space, Stage, inverted_residual_space, mobilenetv2
+from nas.trellis import Choices, Trellis, space_trellis
+from parsers.roofline import bytes_moved, flops
+from parsers.schema import Context, Layer
+
+
+class FormulaPredictor:
+    """A roofline with an overhead per operator: what the tiers' modelled rows follow."""
+
+    targets: tuple[str, ...] = ("latency",)
+
+    def __init__(self, overhead_ms: float = 1.0) -> None:
+        self.overhead_ms = overhead_ms
+
+    def predict_layers(self, layers: Sequence[Layer], setting: Setting) -> LayerCosts:  # noqa: ARG002
+        latency = np.array([self.overhead_ms + flops(one) / 5e6 + bytes_moved(one) / 1e7 for one in layers])
+        return LayerCosts(latency_ms=latency, network_latency_ms=latency, memory_mb=None, power_mw=None, energy_mj=None)
+
+    def predict_network(self, layers: Sequence[Layer], setting: Setting) -> NetworkCosts:
+        costs = self.predict_layers(layers, setting)
+        total = float(np.sum(costs.latency_ms))
+        return NetworkCosts(latency_ms=total, memory_mb=None, power_mw=None, energy_mj=None, layers=costs)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Keep torch off the other cores: what tests compute is too small to share."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def predictor() -> FormulaPredictor:
+    return FormulaPredictor()
+
+
+@pytest.fixture(scope="session")
+def context() -> Context:
+    return Context(cores=4, memory_gb=4.0, clock_freq_ghz=2.0, memory_bw_gbs=10.0)
+
+
+@pytest.fixture(scope="session")
+def setting(context: Context) -> Setting:
+    return Setting(context=context, device="bench")
+
+
+@pytest.fixture(scope="session")
+def space() -> Space:
+    return mobilenetv2(Image(channels=1, height=28, width=28), 10)
+
+
+@pytest.fixture(scope="session")
+def small_space() -> Space:
+    """Four slots in two stages, 12 pixels a side: a few thousand networks."""
+    return inverted_residual_space(
+        "small",
+        image=Image(channels=1, height=12, width=12),
+        classes=3,
+        stem_channels=4,
+        stages=(
+            Stage(slots=2, stride=1, widths=(4, 6), manual_width=4, manual_expansion=1),
+            Stage(slots=2, stride=2, widths=(4, 8), manual_width=8, manual_expansion=2),
+        ),
+        kernel_sizes=(3, 5),
+        expansions=(1, 2),
+        head_channels=8,
+    )
+
+
+@pytest.fixture(scope="session")
+def easy_data() -> Data:
+    """Three kinds of stripes in noise, 12 pixels a side."""
+    random = np.random.default_rng(7)
+
+    def part(n: int) -> Split:
+        labels = np.arange(n) % 3
+        images = random.normal(0, 0.6, (n, 1, 12, 12))
+        images[labels == 0, :, ::3, :] += 1.5
+        images[labels == 1, :, :, ::3] += 1.5
+        return Split(images=torch.tensor(images, dtype=torch.float32), labels=torch.tensor(labels))
+
+    return Data(name="stripes", classes=3, train=part(192), validation=part(96), test=part(96))
+
+
+MakeBudget = Callable[..., Budget]
+
+
+@pytest.fixture
+def puzzle() -> MakeBudget:
+    """Build a budget over independent decisions from what each choice costs."""
+
+    def build(costs: Sequence[Sequence[float]], *, limit: float, start: float = 0.0) -> Budget:
+        trellis = Trellis(
+            successors=tuple(np.zeros((1, len(row)), dtype=np.int64) for row in costs),
+            backbone=tuple(np.zeros(1, dtype=np.int64) for _ in costs),
+            attributes=tuple(np.eye(max(map(len, costs)))[None, : len(row)] for row in costs),
+            carried=tuple(np.zeros((1, 1)) for _ in range(len(costs) + 1)),
+        )
+        table = CostTable(start=start, steps=tuple(np.array([row], dtype=float) for row in costs), end=np.zeros(1))
+        return Budget(trellis, table, Limit(target="latency", value=limit))
+
+    return build
+
+
+@pytest.fixture
+def small_budget(small_space: Space, predictor: FormulaPredictor, setting: Setting) -> Budget:
+    """The small space under a limit that rules out about half of it."""
+    trellis = space_trellis(small_space)
+    return Budget(trellis, latency_table(small_space, predictor, setting), Limit(target="latency", value=15.0))
+
+
+@pytest.fixture
+def encoder_of() -> Callable[[Budget], Encoder]:
+    return lambda budget: Encoder(budget.trellis, np.array([0.5]))
+
+
+@pytest.fixture
+def every_network() -> Callable[[Trellis], list[Choices]]:
+    """List all networks of a trellis, within a limit or not."""
+
+    def enumerate_all(trellis: Trellis) -> list[Choices]:
+        found: list[Choices] = []
+        for choices in itertools.product(*(range(step.shape[1]) for step in trellis.successors)):
+            node = 0
+            for slot, choice in enumerate(choices):
+                node = int(trellis.successors[slot][node, choice])
+                if node < 0:
+                    break
+            else:
+                found.append(choices)
+        return found
+
+    return enumerate_all
