@@ -26,7 +26,7 @@ from parsers.roofline import macs
 Stage = Callable[[str, int], AbstractContextManager[Advance]]
 """Opens a stage of so many units under a title and yields the function that moves it."""
 
-SHARED_SCHEDULE = Schedule(epochs=200)
+SHARED_SCHEDULE = Schedule(epochs=150)
 ALONE_SCHEDULE = Schedule(epochs=30)
 
 
