@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 class NasError(Exception):
     """Base of everything that ``nas`` raises on bad input; its text is one line, fit to print."""
@@ -38,6 +40,9 @@ class InfeasibleError(NasError):
         super().__init__(
             f"No network of the space keeps {target} within {limit:g} {unit}: the lowest possible is {lowest:.4g} {unit}. "
             f"Give --limit {target}={lowest * 1.2:.3g}{unit} or more."
+            if math.isfinite(lowest)
+            else "No network of the space can run here at all: the predictor knows each as infeasible. "
+            "Choose another space or another device."
         )
         self.target, self.limit, self.lowest, self.unit = target, limit, lowest, unit
 

@@ -102,7 +102,7 @@ def easy_data() -> Data:
 MakeBudget = Callable[..., Budget]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def puzzle() -> MakeBudget:
     """Build a budget over independent decisions from what each choice costs."""
 
