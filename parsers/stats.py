@@ -8,7 +8,6 @@ renamed, so that a reader never sees half of it.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,17 +161,15 @@ def _to_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _write_atomically(table: pa.Table, path: Path) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
-            try:
-                pq.write_table(table, part, compression="zstd")
-                part.flush()
-                os.fsync(part.fileno())
-                Path(part.name).chmod(0o644)
-                os.replace(part.name, path)  # noqa: PTH105 - pathlib has no word for an atomic replacement across names
-            except BaseException:
-                Path(part.name).unlink(missing_ok=True)
-                raise
+        with part.open("wb") as handle:
+            pq.write_table(table, handle, compression="zstd")
+            handle.flush()
+            os.fsync(handle.fileno())
+        part.replace(path)
     except OSError as error:
         raise StatsError(f"{path}: cannot be written ({error.strerror}).") from error
+    finally:
+        part.unlink(missing_ok=True)
