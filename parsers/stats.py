@@ -7,6 +7,7 @@ renamed, so that a reader never sees half of it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -172,4 +173,5 @@ def _write_atomically(table: pa.Table, path: Path) -> None:
     except OSError as error:
         raise StatsError(f"{path}: cannot be written ({error.strerror}).") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)

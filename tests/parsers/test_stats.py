@@ -134,3 +134,10 @@ def test_a_layer_s_key_changes_with_any_attribute_and_not_with_the_machine() -> 
     assert CONV.key == replace(CONV).key
     assert CONV.key != replace(CONV, fused_ops=("Relu",)).key
     assert layer_from_values(layer_to_json(CONV)) == CONV
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(StatsError, match="cannot be written"):
+        write_stats([row(CONV, "a")], tmp_path / "file" / "stats.parquet")
