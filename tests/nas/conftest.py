@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,10 +12,13 @@ import torch
 
 from metamodel.interface import LayerCosts, NetworkCosts, Setting
 from nas.costs import Budget, CostTable, Limit, latency_table
-from nas.data import Data, Split
+from nas.data import SOURCES, Data, Source, Split
 from nas.encoding import Encoder
-from nas.space import Image, Space, Stage, inverted_residual_space, mobilenetv2
+from nas.run import Outcome, RunSettings, run
+from nas.space import SPACES, Image, Space, Stage, inverted_residual_space, mobilenetv2
+from nas.train import Schedule
 from nas.trellis import Choices, Trellis, space_trellis
+from parsers.device_config import load_device_config
 from parsers.roofline import bytes_moved, flops
 from parsers.schema import Context, Layer
 
@@ -148,3 +152,42 @@ def every_network() -> Callable[[Trellis], list[Choices]]:
         return found
 
     return enumerate_all
+
+
+@pytest.fixture(scope="session")
+def tiny_settings() -> RunSettings:
+    """A search that takes a second or two in the tiny world."""
+    return RunSettings(
+        device=load_device_config("low"),
+        limit=Limit(target="latency", value=15.0),
+        space="small",
+        data="stripes",
+        budget=8,
+        shared=Schedule(epochs=6),
+        alone=Schedule(epochs=12),
+    )
+
+
+@contextlib.contextmanager
+def only_tiny_things(small_space: Space, easy_data: Data) -> Iterator[None]:
+    """Make the small space and the easy images known by name, beside those that ship."""
+    source = Source(image=small_space.image, classes=easy_data.classes, load=lambda _: easy_data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nas.data.SOURCES", {**SOURCES, "stripes": source})
+        patch.setattr("nas.space.SPACES", {**SPACES, "small": lambda *_: small_space})
+        yield
+
+
+@pytest.fixture
+def tiny_world(small_space: Space, easy_data: Data) -> Iterator[None]:
+    with only_tiny_things(small_space, easy_data):
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_outcome(
+    tiny_settings: RunSettings, predictor: FormulaPredictor, small_space: Space, easy_data: Data
+) -> Outcome:
+    """What a tiny search found."""
+    with only_tiny_things(small_space, easy_data):
+        return run(tiny_settings, predictor, lambda _title, _total: contextlib.nullcontext(lambda _now, _note: None))

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nas.costs import Limit
+from nas.errors import DataError, InfeasibleError, SettingsError, SpaceError
+from nas.layers import network_layers
+from nas.run import Outcome, RunSettings, check_settings, device_setting, progress_note, run, search_name
+from nas.search import Record, best_record
+from nas.train import Advance, Schedule, accuracy_of
+from nas.trellis import architecture_of
+from parsers.roofline import macs
+
+
+class Stages:
+    """Notes which stages were opened and how far each came."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int, int]] = []
+
+    @contextlib.contextmanager
+    def __call__(self, title: str, total: int) -> Iterator[Advance]:
+        done = 0
+
+        def advance(now: int, note: str) -> None:
+            nonlocal done
+            done = now
+            assert note
+
+        yield advance
+        self.seen.append((title, total, done))
+
+
+def without_seconds(records: tuple[Record, ...]) -> list[Record]:
+    return [dataclasses.replace(record, seconds=0.0) for record in records]
+
+
+def test_a_search_asks_once_about_each_of_its_networks_and_every_one_keeps_the_limit(tiny_outcome: Outcome):
+    records = tiny_outcome.records
+
+    assert len(records) == tiny_outcome.settings.budget
+    assert len({record.choices for record in records}) == len(records)
+    assert all(record.cost <= tiny_outcome.settings.limit.value for record in records)
+
+
+def test_the_winner_is_the_networks_best_record_trained_alone(tiny_outcome: Outcome, easy_data, predictor):
+    best, winner, space = best_record(tiny_outcome.records), tiny_outcome.winner, tiny_outcome.space
+    layers = network_layers(space, winner.architecture)
+    setting = device_setting(tiny_outcome.settings.device)
+
+    assert winner.architecture == architecture_of(space, best.choices)
+    assert (winner.shared_accuracy, winner.latency_ms) == (best.accuracy, best.cost)
+    assert winner.latency_ms == pytest.approx(predictor.predict_network(layers, setting).latency_ms)
+    assert winner.test_accuracy == accuracy_of(winner.network, easy_data.test)
+    assert winner.validation_accuracy == accuracy_of(winner.network, easy_data.validation)
+    assert winner.macs == sum(map(macs, layers))
+
+
+def test_the_winner_has_learned(tiny_outcome: Outcome):
+    assert tiny_outcome.winner.test_accuracy > 0.6  # three classes
+
+
+@pytest.mark.usefixtures("tiny_world")
+@pytest.mark.parametrize("controller", ["comet", "random"])
+def test_the_same_seed_gives_the_same_history(tiny_settings: RunSettings, predictor, controller):
+    settings = dataclasses.replace(tiny_settings, controller=controller, budget=3)
+
+    first, second = (run(settings, predictor, Stages()) for _ in range(2))
+
+    assert without_seconds(first.records) == without_seconds(second.records)
+    assert first.winner.test_accuracy == second.winner.test_accuracy
+
+
+@pytest.mark.usefixtures("tiny_world")
+def test_another_seed_gives_another_history(tiny_outcome: Outcome, tiny_settings: RunSettings, predictor):
+    other = run(dataclasses.replace(tiny_settings, seed=1, budget=3), predictor, Stages())
+
+    assert [record.choices for record in other.records] != [record.choices for record in tiny_outcome.records[:3]]
+
+
+@pytest.mark.usefixtures("tiny_world")
+def test_progress_is_told_in_three_stages_to_their_ends(tiny_settings: RunSettings, predictor):
+    stages = Stages()
+
+    run(dataclasses.replace(tiny_settings, budget=3), predictor, stages)
+
+    # 192 images in batches of 64.
+    shared, alone = tiny_settings.shared.epochs * 3, tiny_settings.alone.epochs * 3
+    assert stages.seen == [
+        ("Training shared weights", shared, shared),
+        ("Searching", 3, 3),
+        ("Training the winner alone", alone, alone),
+    ]
+
+
+@pytest.mark.usefixtures("tiny_world")
+def test_the_learned_potential_searches_too(tiny_settings: RunSettings, predictor):
+    outcome = run(dataclasses.replace(tiny_settings, potential="learned", budget=3), predictor, Stages())
+
+    assert len(outcome.records) == 3
+    assert all(record.cost <= tiny_settings.limit.value for record in outcome.records)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"budget": 0}, SettingsError, r"A budget of 0 accuracy queries finds nothing\. Give --budget 1 or more\."),
+        ({"controller": "magic"}, SettingsError, r"No controller 'magic'\. Known: comet, random\."),
+        ({"potential": "magic"}, SettingsError, r"No potential 'magic'\. Known: exact, learned\."),
+        ({"data": "imagenet"}, DataError, r"No data set 'imagenet'\. Known: mnist-5k\."),
+        ({"space": "resnet"}, SpaceError, r"No search space 'resnet'\. Known: mobilenetv2\."),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_anything_is_computed(
+    tiny_settings: RunSettings, changes, error, message
+):
+    usual = dataclasses.replace(tiny_settings, space="mobilenetv2", data="mnist-5k")
+
+    with pytest.raises(error, match=message):
+        check_settings(dataclasses.replace(usual, **changes))
+
+
+@pytest.mark.usefixtures("tiny_world")
+def test_a_limit_that_cannot_be_met_is_found_before_any_training(tiny_settings: RunSettings, predictor):
+    stages = Stages()
+
+    with pytest.raises(InfeasibleError, match="the lowest possible is 9"):
+        run(dataclasses.replace(tiny_settings, limit=Limit(target="latency", value=1.0)), predictor, stages)
+
+    assert stages.seen == []
+
+
+def test_a_search_is_named_by_what_is_unusual_about_it(tiny_settings: RunSettings):
+    device = tiny_settings.device
+    usual = RunSettings(device=device, limit=Limit(target="latency", value=device.latency_limit_ms))
+    other = dataclasses.replace(
+        usual,
+        budget=7,
+        seed=3,
+        limit=Limit(target="latency", value=20.0),
+        potential="learned",
+        shared=Schedule(epochs=1),
+        alone=Schedule(epochs=2),
+    )
+
+    assert search_name(usual, Path("models/default")) == "low-mobilenetv2-mnist-5k-comet-seed0"
+    assert search_name(other, Path("models/bench")) == (
+        "low-mobilenetv2-mnist-5k-comet-seed3-learned-budget7-latency20ms-shared1-alone2-bench"
+    )
+
+
+def test_a_note_on_progress_is_a_few_words(tiny_outcome: Outcome):
+    record = dataclasses.replace(tiny_outcome.records[0], accuracy=0.5, cost=12.34, epsilon=0.9, feasible_share=0.75)
+
+    assert progress_note([record]) == "best 50.0% at 12.3 ms, ε 0.90, feasible 75%"
+    assert progress_note([dataclasses.replace(record, epsilon=None)]) == "best 50.0% at 12.3 ms, feasible 75%"
