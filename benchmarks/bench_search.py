@@ -1,0 +1,117 @@
+"""Does the search find different networks for different phones, and better ones than chance?
+
+    metamodel fit datasets/stats.parquet
+    python benchmarks/bench_search.py --model models/default
+
+Searches for the tiers flagship and low, prices both winners on the low tier, and trains the low winner and ten random
+networks that keep the low tier's limit alone, all by the same schedule. The latencies are the predictor's for modelled
+tiers, not any phone's. About six minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from metamodel.interface import Predictor, load_predictor
+from nas.costs import Limit
+from nas.data import data_source
+from nas.problem import Problem, Sampler, pose
+from nas.run import Outcome, RunSettings, device_setting, run
+from nas.space import make_space
+from nas.train import Advance, accuracy_of, reproducible, train_alone
+from nas.trellis import choices_of
+from parsers.console import progress
+from parsers.device_config import load_device_config
+
+
+def main() -> None:
+    """Print both winners, and the low winner beside the random networks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("models/default"), help="folder of the predictor")
+    parser.add_argument("--seed", type=int, default=0, help="seed of searches, draws and trainings")
+    parser.add_argument("--random", type=int, default=10, help="random networks to compare with")
+    parser.add_argument("--budget", type=int, default=50, help="accuracy queries of each search")
+    parser.add_argument("--shared-epochs", type=int, help="epochs of the weight-sharing network")
+    options = parser.parse_args()
+
+    predictor = load_predictor(options.model)
+    flagship, low = (
+        search_tier(tier, predictor, options.seed, options.budget, options.shared_epochs)
+        for tier in ("flagship", "low")
+    )
+    problem = problem_of(low, predictor)
+    print_winners(flagship, low, problem)
+    accuracies = random_accuracies(low, problem, options.random)
+    better = sum(low.winner.test_accuracy > accuracy for accuracy in accuracies)
+    print(
+        f"trained alone, {low.winner.test_images} test images: low winner {low.winner.test_accuracy:.2%}; "
+        f"{len(accuracies)} random networks within the limit: median {statistics.median(accuracies):.2%}, "
+        f"from {min(accuracies):.2%} to {max(accuracies):.2%}; the winner beats {better}"
+    )
+
+
+def search_tier(tier: str, predictor: Predictor, seed: int, budget: int, shared_epochs: int | None) -> Outcome:
+    """Search for one tier, as ``nas run --tier`` does."""
+    device = load_device_config(tier)
+    limit = Limit(target="latency", value=device.latency_limit_ms)
+    settings = RunSettings(device=device, limit=limit, seed=seed, budget=budget)
+    if shared_epochs is not None:
+        settings = replace(settings, shared=replace(settings.shared, epochs=shared_epochs))
+
+    @contextlib.contextmanager
+    def stage(title: str, total: int) -> Iterator[Advance]:
+        with progress(f"{tier}: {title}", total) as advance:
+            yield advance
+
+    return run(settings, predictor, stage)
+
+
+def problem_of(outcome: Outcome, predictor: Predictor) -> Problem:
+    """Price the space for the device that was searched for."""
+    settings = outcome.settings
+    source = data_source(settings.data)
+    space = make_space(settings.space, image=source.image, classes=source.classes)
+    return pose(space, predictor, device_setting(settings.device), settings.limit)
+
+
+def print_winners(flagship: Outcome, low: Outcome, problem: Problem) -> None:
+    """Print what each winner takes on the low tier, and that every network of both searches keeps its limit."""
+    for outcome in (flagship, low):
+        choices = choices_of(problem.space, outcome.winner.architecture)
+        on_low_ms = problem.budget.costs.total(problem.trellis, choices)
+        beyond = sum(record.cost > outcome.settings.limit.value for record in outcome.records)
+        print(
+            f"{outcome.settings.device.name:8} winner: {on_low_ms:.1f} ms on low; of its {len(outcome.records)} networks "
+            f"{beyond} are beyond the limit of {outcome.settings.limit.value:g} ms"
+        )
+
+
+def random_accuracies(low: Outcome, problem: Problem, count: int) -> list[float]:
+    """Train random networks within the limit alone, as the winner was; give their test accuracies."""
+    settings = low.settings
+    data = data_source(settings.data).load(settings.seed)
+    sampler = Sampler(problem, seed=settings.seed, sharpness=0)
+    steps = settings.alone.steps(len(data.train))
+    accuracies: list[float] = []
+    with reproducible(settings.seed, settings.threads), progress("Random networks alone", count * steps) as advance:
+        for number in range(count):
+            network = train_alone(
+                problem.space,
+                sampler.draw(),
+                data,
+                settings.alone,
+                seed=settings.seed,
+                threads=settings.threads,
+                advance=lambda done, note, before=number * steps: advance(before + done, note),
+            )
+            accuracies.append(accuracy_of(network, data.test))
+    return accuracies
+
+
+if __name__ == "__main__":
+    main()
