@@ -1,12 +1,13 @@
 """What every decision costs, and which decisions can still end within a limit.
 
 Costs come from the predictor once, before the search: one figure per node and choice, since a network's latency is the
-sum of its layers' shares. Limits are held in whole numbers (ticks), so that a sum does not depend on the order in which
-it was made: a choice is offered only if the cheapest way to finish keeps the limit, and then there is always a way.
+sum of its layers' shares. Limits are held in whole numbers (ticks of 1e-9 units), so that a sum does not depend on the order in
+which it was made: a choice is offered only if the cheapest way to finish keeps the limit, and then there is always a way.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,10 +23,13 @@ from parsers.schema import Layer
 UNITS = {"latency": "ms"}
 """Costs that can be limited, and the unit of their limits."""
 
-_TICKS = 1 << 40
-"""Ticks within the limit."""
-_BLOCKED = 1 << 50
+_TICKS_PER_UNIT = 1e9
+_ROUNDING = 0.01
+"""Ticks that a product of floats may be off, so that 0.3 ms is 300,000,000 ticks and not one more."""
+_BLOCKED = 1 << 53
 """More ticks than any limit holds, few enough that hundreds of them add up without overflow."""
+_LARGEST = 1e6
+"""Limits from here on are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +77,8 @@ def parse_limit(text: str) -> Limit:
         value = float(written.removesuffix(UNITS[target]))
     except ValueError as exc:
         raise SettingsError(f"The limit {text!r} has no number. Write it as {target}=25{UNITS[target]}.") from exc
-    if not 0 < value < float("inf"):
-        raise SettingsError(f"The limit {text!r} must be above zero and finite.")
+    if not 0 < value < _LARGEST:
+        raise SettingsError(f"The limit {text!r} must be above zero and below {_LARGEST:g} {UNITS[target]}.")
     return Limit(target=target, value=value)
 
 
@@ -160,15 +164,16 @@ class Budget:
             InfeasibleError: no network keeps the limit.
         """
         self.trellis, self.costs, self.limit = trellis, costs, limit
-        self.start = int(self._ticks(np.array([costs.start]))[0])
-        self.steps = tuple(self._ticks(step) for step in costs.steps)
-        self.end = self._ticks(costs.end)
+        self.limit_ticks = math.floor(limit.value * _TICKS_PER_UNIT + _ROUNDING)
+        self.start = int(_ticks(np.array([costs.start]))[0])
+        self.steps = tuple(_ticks(step) for step in costs.steps)
+        self.end = _ticks(costs.end)
         cheapest = [self.end]
         for step, successor in zip(reversed(self.steps), reversed(trellis.successors), strict=True):
             cheapest.append(np.min(_through(step, successor, cheapest[-1]), axis=1))
         self.cheapest: tuple[IntArray, ...] = tuple(reversed(cheapest))
         """Per slot and behind the last one: ticks of the cheapest completion, shape (N_t,)."""
-        if self.start + int(self.cheapest[0][0]) > _TICKS:
+        if self.start + int(self.cheapest[0][0]) > self.limit_ticks:
             lowest = costs.start + _cheapest_cost(trellis, costs)
             raise InfeasibleError(limit.target, limit=limit.value, lowest=lowest, unit=limit.unit)
 
@@ -184,15 +189,17 @@ class Budget:
             Shape (n, A_t).
         """
         through = _through(self.steps[slot], self.trellis.successors[slot], self.cheapest[slot + 1])
-        return np.asarray(spent[:, None] + through[nodes] <= _TICKS)
+        return np.asarray(spent[:, None] + through[nodes] <= self.limit_ticks)
 
     def share(self, ticks: IntArray) -> FloatArray:
         """Give ticks as a share of the limit."""
-        return np.asarray(ticks / _TICKS)
+        return np.asarray(ticks / self.limit_ticks)
 
-    def _ticks(self, costs: FloatArray) -> IntArray:
-        ticks = np.ceil(np.minimum(costs / self.limit.value * _TICKS, _BLOCKED))
-        return np.asarray(ticks, dtype=np.int64)
+
+def _ticks(costs: FloatArray) -> IntArray:
+    """Round costs up to whole ticks."""
+    ticks = np.ceil(np.minimum(costs * _TICKS_PER_UNIT - _ROUNDING, _BLOCKED))
+    return np.asarray(ticks, dtype=np.int64)
 
 
 def _through(step: IntArray, successor: IntArray, cheapest_next: IntArray) -> IntArray:

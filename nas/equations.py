@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.trellis import FloatArray
+from nas.trellis import BoolArray, FloatArray
 
 GAMMA = 0.9
 
@@ -51,9 +51,18 @@ def printed_epsilon(epsilon: float, growth: float, *, threshold: float) -> float
     return epsilon * math.exp(growth) if epsilon > threshold else 0.0
 
 
-def q_target(reward: float, best_next_q: float, *, ends: bool, gamma: float = GAMMA) -> float:
-    """Give what Q(s, a) should be, as built: r_P at a network's last decision, γ max_a Q(s', a') before it."""
-    return reward if ends else gamma * best_next_q
+def q_target(
+    reward: FloatArray | float,
+    best_next_q: FloatArray | float,
+    *,
+    ends: BoolArray | bool,
+    gamma: float = GAMMA,
+) -> FloatArray:
+    """Give what Q(s, a) should be, as built: r_P at a network's last decision, γ max_a Q(s', a') before it.
+
+    All arguments are of one shape, or numbers; ``best_next_q`` is taken over the choices within the limit.
+    """
+    return np.where(ends, reward, gamma * np.asarray(best_next_q))
 
 
 def regulated_epsilon(

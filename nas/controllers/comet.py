@@ -24,7 +24,7 @@ from nas.controllers.controller import Regulation
 from nas.costs import Budget
 from nas.drawing import Walkers, draw, start, step
 from nas.encoding import Encoder, Float32Array
-from nas.equations import GAMMA, policy_logits, regulated_epsilon, standardised
+from nas.equations import GAMMA, policy_logits, q_target, regulated_epsilon, standardised
 from nas.potential import Potential
 from nas.trellis import BoolArray, Choices, FloatArray, IntArray
 from nas.value import LEARNING_RATE, Ensemble
@@ -133,6 +133,14 @@ class Comet:
         """Say how the potentials are weighed now."""
         return Regulation(epsilons=self._epsilons, growth=self._growth)
 
+    def q_of(self, decided: Sequence[int]) -> FloatArray:
+        """Give Q(s, ·) after some decisions, the ensemble's mean; shape (A,)."""
+        walkers = start(self._budget, 1)
+        for choice in decided:
+            walkers = step(walkers, self._budget, np.array([choice]))
+        mask = self._budget.allowed(walkers.slot, walkers.nodes, walkers.spent)
+        return np.asarray(self._q_values(self._afterstates(walkers, mask))[:, 0].mean(0))
+
     def _draw(self) -> IntArray:
         edited = self.settings.draws // 2 if self._is_long and self._asked else 0
         drawn = draw(self._budget, self._policy, self.settings.draws - edited, self._random)
@@ -208,7 +216,7 @@ class Comet:
         if self._is_long:
             return np.asarray(GAMMA**to_go * reward, dtype=np.float32)
         best = np.array([self._best_next(row, member) for member, row in enumerate(batch)])
-        return np.asarray(np.where(to_go == 0, reward, GAMMA * best), dtype=np.float32)
+        return np.asarray(q_target(reward, best, ends=to_go == 0), dtype=np.float32)
 
     def _best_next(self, batch: Sequence[Transition], member: int) -> FloatArray:
         """Give max_a Q(s', a) by one member over the choices that keep the limit; 0 behind the last slot; shape (n,)."""
