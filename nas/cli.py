@@ -66,15 +66,18 @@ def run_search(
     shared_epochs: Annotated[
         int | None, typer.Option("--shared-epochs", min=1, help="How long the weight-sharing network is trained.")
     ] = None,
+    finalists: Annotated[
+        int, typer.Option("--finalists", help="How many of the best are trained alone to find the winner.")
+    ] = 5,
     alone_epochs: Annotated[
-        int | None, typer.Option("--alone-epochs", min=1, help="How long the winner is trained alone.")
+        int | None, typer.Option("--alone-epochs", min=1, help="How long every finalist is trained alone.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the search, instead of one under searches/.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search, train the winner alone, and write it as ONNX with its history, front and learning curve."""
+    """Search, train the best alone, and write the winner as ONNX with its history, front and learning curve."""
     from dataclasses import replace
 
     from nas.run import RunSettings, check_settings, run, search_name
@@ -89,6 +92,7 @@ def run_search(
         potential=potential,
         budget=budget,
         seed=seed,
+        finalists=finalists,
     )
     settings = replace(
         settings,
@@ -202,10 +206,10 @@ def _print_outcome(outcome: Outcome, folder: Path, *, as_json: bool) -> None:
             "search": str(folder),
             "queries": len(outcome.records),
             "blocks": [choice_label(choice) for choice in winner.architecture],
-            "latency_ms": winner.latency_ms,
+            "latency_ms": winner.record.cost,
             "latency_limit_ms": limit.value,
             "manual_latency_ms": outcome.manual_latency_ms,
-            "shared_accuracy": winner.shared_accuracy,
+            "shared_accuracy": winner.record.accuracy,
             "validation_accuracy": winner.validation_accuracy,
             "test_accuracy": winner.test_accuracy,
             "test_images": winner.test_images,
@@ -217,9 +221,11 @@ def _print_outcome(outcome: Outcome, folder: Path, *, as_json: bool) -> None:
         return
     print(f"Winner of {len(outcome.records)}: {' | '.join(choice_label(choice) for choice in winner.architecture)}")
     print(
-        f"  predicted latency {winner.latency_ms:.1f} {limit.unit} (limit {limit.value:g}; by hand {outcome.manual_latency_ms:.1f}), "
+        f"  predicted latency {winner.record.cost:.1f} {limit.unit} (limit {limit.value:g}; by hand {outcome.manual_latency_ms:.1f}), "
         f"{winner.macs / 1e6:.2f} MMACs, {winner.weight_elements / 1e3:.1f} k weights"
     )
-    print(f"  test accuracy {winner.test_accuracy:.1%} of {winner.test_images} images, trained alone")
+    print(
+        f"  test accuracy {winner.test_accuracy:.1%} of {winner.test_images} images; best of {len(outcome.finalists)} trained alone"
+    )
     for name, path in files.items():
         print(f"  {name.replace('_', ' ')}: {path}")

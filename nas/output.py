@@ -63,7 +63,7 @@ def _write_files(outcome: Outcome, folder: Path, model: Path) -> None:
     (folder / "architecture.json").write_text(_architecture_json(outcome), encoding="utf-8")
     write_history(outcome.records, space, folder / "history.parquet")
     write_front(outcome.records, space, folder / "front.csv")
-    plot_front(outcome.records, settings.limit, outcome.manual_latency_ms, title, folder / "front.png")
+    plot_front(outcome.records, winner.record, settings.limit, outcome.manual_latency_ms, title, folder / "front.png")
     plot_learning_curve(outcome.records, title, folder / "learning_curve.png")
     (folder / MARK).write_text(_run_toml(outcome, model), encoding="utf-8")
 
@@ -76,8 +76,8 @@ def _architecture_json(outcome: Outcome) -> str:
         "image": [space.image.channels, space.image.height, space.image.width],
         "classes": space.classes,
         "blocks": json.loads(architecture_to_json(winner.architecture)),
-        "predicted_latency_ms": winner.latency_ms,
-        "shared_accuracy": winner.shared_accuracy,
+        "predicted_latency_ms": winner.record.cost,
+        "shared_accuracy": winner.record.accuracy,
         "validation_accuracy": winner.validation_accuracy,
         "test_accuracy": winner.test_accuracy,
         "test_images": winner.test_images,
@@ -101,6 +101,7 @@ def _run_toml(outcome: Outcome, model: Path) -> str:
             "seed": settings.seed,
             "threads": settings.threads,
             "shared_epochs": settings.shared.epochs,
+            "finalists": settings.finalists,
             "alone_epochs": settings.alone.epochs,
             "model": model.as_posix(),
         },

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nas.costs import Limit
 from nas.front import pareto_front
-from nas.search import Record, best_record
+from nas.search import Record
 
 _INK, _BLUE, _ORANGE, _GREY = "#22252b", "#2f6db3", "#d95f02", "#9aa3ad"
 _STYLE: dict[Any, Any] = {
@@ -25,6 +25,7 @@ _STYLE: dict[Any, Any] = {
     "axes.titleweight": "bold",
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.axisbelow": True,
     "axes.grid": True,
     "grid.color": "#e6e9ed",
     "xtick.color": _INK,
@@ -33,11 +34,14 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def plot_front(records: Sequence[Record], limit: Limit, manual_cost: float, title: str, path: Path) -> None:
+def plot_front(
+    records: Sequence[Record], winner: Record, limit: Limit, manual_cost: float, title: str, path: Path
+) -> None:
     """Draw every network that was asked about by predicted latency and accuracy, the Pareto front and the winner.
 
     Args:
         records: the search's history.
+        winner: which of them won once it was trained alone.
         limit: drawn as the border that no network crosses.
         manual_cost: predicted latency of the backbone by hand, in the limit's unit.
         title: above the picture.
@@ -63,9 +67,8 @@ def plot_front(records: Sequence[Record], limit: Limit, manual_cost: float, titl
             color=_BLUE,
             linewidth=1.4,
             label="Pareto front",
-            zorder=1,
+            zorder=1.5,
         )
-        winner = best_record(records)
         axes.scatter(
             winner.cost, winner.accuracy, marker="*", s=240, color=_ORANGE, edgecolors="white", label="winner", zorder=3
         )
@@ -82,7 +85,7 @@ def plot_front(records: Sequence[Record], limit: Limit, manual_cost: float, titl
             )
         axes.set(title=title, xlabel=f"predicted latency [{limit.unit}]", ylabel="validation accuracy, shared weights")
         _percent(axes)
-        axes.legend(loc="lower left", fontsize=9)
+        figure.legend(loc="outside lower center", ncols=3, fontsize=9)
         bar = figure.colorbar(points, ax=axes, label="query", pad=0.02)
         bar.outline.set_visible(False)
         bar.locator = MaxNLocator(integer=True)

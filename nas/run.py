@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from metamodel.interface import Predictor, Setting
@@ -16,7 +17,7 @@ from nas.errors import SettingsError
 from nas.layers import network_layers
 from nas.network import Network
 from nas.problem import ControllerName, PotentialName, Problem, Sampler, check_names, make_controller, pose
-from nas.search import Record, best_record, search
+from nas.search import Record, best_record, finalists, search
 from nas.space import Architecture, Space, make_space
 from nas.train import Advance, Schedule, accuracy_of, reproducible, train_alone
 from nas.trellis import architecture_of, choices_of
@@ -45,23 +46,24 @@ class RunSettings:
     seed: int = 0
     shared: Schedule = SHARED_SCHEDULE
     """Of the weight-sharing network."""
+    finalists: int = 5
+    """How many of the networks that shared weights find best are trained alone; the best of those wins."""
     alone: Schedule = ALONE_SCHEDULE
-    """Of the winner."""
+    """Of every finalist."""
     threads: int = 1
     """Of torch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Winner:
-    """The network to ship, trained alone."""
+class Finalist:
+    """A network that was found, trained alone."""
 
+    record: Record
+    """Of the query that found it: validation accuracy by shared weights, predicted latency."""
     architecture: Architecture
     network: Network
-    latency_ms: float
-    """Predicted."""
-    shared_accuracy: float
-    """Validation accuracy by shared weights, which chose it."""
     validation_accuracy: float
+    """Which decides who wins."""
     test_accuracy: float
     """On images that no choice has seen."""
     test_images: int
@@ -76,9 +78,15 @@ class Outcome:
     settings: RunSettings
     space: Space
     records: tuple[Record, ...]
-    winner: Winner
+    finalists: tuple[Finalist, ...]
+    """Best by shared weights first."""
     manual_latency_ms: float
     """Predicted latency of the backbone by hand."""
+
+    @property
+    def winner(self) -> Finalist:
+        """The network to ship: the best by validation accuracy alone, the cheaper of two that are equally good."""
+        return min(self.finalists, key=lambda one: (-one.validation_accuracy, one.record.cost))
 
 
 def check_settings(settings: RunSettings) -> None:
@@ -94,6 +102,8 @@ def check_settings(settings: RunSettings) -> None:
     make_space(settings.space, image=source.image, classes=source.classes)
     if settings.budget < 1:
         raise SettingsError(f"A budget of {settings.budget} accuracy queries finds nothing. Give --budget 1 or more.")
+    if settings.finalists < 1:
+        raise SettingsError(f"{settings.finalists} finalists leave no winner. Give --finalists 1 or more.")
 
 
 def device_setting(device: DeviceConfig) -> Setting:
@@ -102,7 +112,7 @@ def device_setting(device: DeviceConfig) -> Setting:
 
 
 def run(settings: RunSettings, predictor: Predictor, stage: Stage) -> Outcome:
-    """Search, and train the winner alone.
+    """Search, and train the best alone: shared weights rank well enough to find them, not to choose among them.
 
     Raises:
         NasError: see :func:`check_settings` and :func:`nas.problem.pose`.
@@ -115,9 +125,9 @@ def run(settings: RunSettings, predictor: Predictor, stage: Stage) -> Outcome:
     with reproducible(settings.seed, settings.threads):
         source_of_accuracy = share_weights(problem, data, settings, stage)
         records = ask(problem, source_of_accuracy, settings, stage)
-        winner = finish(problem, best_record(records), data, settings, stage)
+        trained = train_finalists(problem, finalists(records, settings.finalists), data, settings, stage)
     manual = problem.budget.costs.total(problem.trellis, choices_of(space, space.manual()))
-    return Outcome(settings=settings, space=space, records=records, winner=winner, manual_latency_ms=manual)
+    return Outcome(settings=settings, space=space, records=records, finalists=trained, manual_latency_ms=manual)
 
 
 def share_weights(problem: Problem, data: Data, settings: RunSettings, stage: Stage) -> SharedWeightsAccuracy:
@@ -151,25 +161,38 @@ def ask(problem: Problem, source: SharedWeightsAccuracy, settings: RunSettings, 
         )
 
 
-def finish(problem: Problem, record: Record, data: Data, settings: RunSettings, stage: Stage) -> Winner:
-    """Train a network that was found alone, from fresh weights, and judge it."""
-    architecture = architecture_of(problem.space, record.choices)
-    with stage("Training the winner alone", settings.alone.steps(len(data.train))) as advance:
-        network = train_alone(
-            problem.space,
-            architecture,
-            data,
-            settings.alone,
-            seed=settings.seed,
-            threads=settings.threads,
-            advance=advance,
+def train_finalists(
+    problem: Problem, records: Sequence[Record], data: Data, settings: RunSettings, stage: Stage
+) -> tuple[Finalist, ...]:
+    """Train networks that were found alone, each from fresh weights, and judge them."""
+    steps = settings.alone.steps(len(data.train))
+    with stage(f"Training the best {len(records)} alone", steps * len(records)) as advance:
+        return tuple(
+            _train_finalist(problem, record, data, settings, partial(_advance_from, advance, number * steps))
+            for number, record in enumerate(records)
         )
+
+
+def _advance_from(advance: Advance, before: int, done: int, note: str) -> None:
+    advance(before + done, note)
+
+
+def _train_finalist(problem: Problem, record: Record, data: Data, settings: RunSettings, advance: Advance) -> Finalist:
+    architecture = architecture_of(problem.space, record.choices)
+    network = train_alone(
+        problem.space,
+        architecture,
+        data,
+        settings.alone,
+        seed=settings.seed,
+        threads=settings.threads,
+        advance=advance,
+    )
     layers = network_layers(problem.space, architecture)
-    return Winner(
+    return Finalist(
+        record=record,
         architecture=architecture,
         network=network,
-        latency_ms=record.cost,
-        shared_accuracy=record.accuracy,
         validation_accuracy=accuracy_of(network, data.validation),
         test_accuracy=accuracy_of(network, data.test),
         test_images=len(data.test),
@@ -201,6 +224,8 @@ def search_name(settings: RunSettings, model: Path) -> str:
         parts.append(f"{settings.limit.target}{settings.limit.value:g}{settings.limit.unit}")
     if settings.shared != usual.shared:
         parts.append(f"shared{settings.shared.epochs}")
+    if settings.finalists != usual.finalists:
+        parts.append(f"finalists{settings.finalists}")
     if settings.alone != usual.alone:
         parts.append(f"alone{settings.alone.epochs}")
     if model.name != "default":

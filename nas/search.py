@@ -74,9 +74,14 @@ def search(
     return tuple(records)
 
 
+def finalists(records: Sequence[Record], count: int) -> tuple[Record, ...]:
+    """Give the most accurate networks, best first; the cheaper of two that are equally accurate comes first."""
+    return tuple(sorted(records, key=lambda record: (-record.accuracy, record.cost))[:count])
+
+
 def best_record(records: Sequence[Record]) -> Record:
     """Give the most accurate network, the cheaper of two that are equally accurate."""
-    return min(records, key=lambda record: (-record.accuracy, record.cost))
+    return finalists(records, 1)[0]
 
 
 def _walk(environment: SearchEnvironment, choices: Choices) -> tuple[float, float, list[float]]:

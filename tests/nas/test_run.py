@@ -11,7 +11,7 @@ from nas.costs import Limit
 from nas.errors import DataError, InfeasibleError, SettingsError, SpaceError
 from nas.layers import network_layers
 from nas.run import Outcome, RunSettings, check_settings, device_setting, progress_note, run, search_name
-from nas.search import Record, best_record
+from nas.search import Record, best_record, finalists
 from nas.train import Advance, Schedule, accuracy_of
 from nas.trellis import architecture_of
 from parsers.roofline import macs
@@ -48,14 +48,18 @@ def test_a_search_asks_once_about_each_of_its_networks_and_every_one_keeps_the_l
     assert all(record.cost <= tiny_outcome.settings.limit.value for record in records)
 
 
-def test_the_winner_is_the_networks_best_record_trained_alone(tiny_outcome: Outcome, easy_data, predictor):
-    best, winner, space = best_record(tiny_outcome.records), tiny_outcome.winner, tiny_outcome.space
+def test_the_finalists_are_the_best_records_trained_alone_and_the_best_of_them_wins(
+    tiny_outcome: Outcome, easy_data, predictor
+):
+    trained, winner, space = tiny_outcome.finalists, tiny_outcome.winner, tiny_outcome.space
     layers = network_layers(space, winner.architecture)
     setting = device_setting(tiny_outcome.settings.device)
 
-    assert winner.architecture == architecture_of(space, best.choices)
-    assert (winner.shared_accuracy, winner.latency_ms) == (best.accuracy, best.cost)
-    assert winner.latency_ms == pytest.approx(predictor.predict_network(layers, setting).latency_ms)
+    assert [one.record for one in trained] == list(finalists(tiny_outcome.records, 5))
+    assert best_record(tiny_outcome.records) == trained[0].record
+    assert winner.validation_accuracy == max(one.validation_accuracy for one in trained)
+    assert winner.architecture == architecture_of(space, winner.record.choices)
+    assert winner.record.cost == pytest.approx(predictor.predict_network(layers, setting).latency_ms)
     assert winner.test_accuracy == accuracy_of(winner.network, easy_data.test)
     assert winner.validation_accuracy == accuracy_of(winner.network, easy_data.validation)
     assert winner.macs == sum(map(macs, layers))
@@ -94,7 +98,7 @@ def test_progress_is_told_in_three_stages_to_their_ends(tiny_settings: RunSettin
     assert stages.seen == [
         ("Training shared weights", shared, shared),
         ("Searching", 3, 3),
-        ("Training the winner alone", alone, alone),
+        ("Training the best 3 alone", 3 * alone, 3 * alone),
     ]
 
 
