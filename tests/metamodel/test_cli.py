@@ -200,7 +200,10 @@ def test_a_file_that_is_no_onnx_and_one_with_dynamic_shapes_are_one_line(metamod
 
 
 def test_ctrl_c_during_a_fit_is_exit_code_130_one_line_and_no_model(lab_table, tmp_path):
-    command = [sys.executable, "-c", "from metamodel.cli import main; main()", "fit", str(lab_table), "-o", "model"]
+    # Where the tests run in the background, SIGINT is ignored, and a child inherits that.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heard}; from metamodel.cli import main; main()"
+    command = [sys.executable, "-c", program, "fit", str(lab_table), "-o", "model"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr.readline().startswith("Fitting")
         process.send_signal(signal.SIGINT)

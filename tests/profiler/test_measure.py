@@ -105,7 +105,9 @@ def test_an_unknown_device_is_named_with_those_that_there_are(layers_file: Path,
 
 def collect_command(layers_file: Path, runs: Path) -> list[str]:
     options = [f"--{name}={value}" for name, value in FAST.items()]
-    program = "from profiler.cli import main; main()"
+    # Where the tests run in the background, SIGINT is ignored, and a child inherits that.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heard}; from profiler.cli import main; main()"
     return [
         *(sys.executable, "-c", program, "collect", "--device=host", f"--layers={layers_file}"),
         *(f"--runs={runs}", "--campaign=kill", *options),
