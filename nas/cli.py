@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nas.errors import NasError, SettingsError
-from parsers.console import EXIT_INTERRUPTED, progress, run_command, tell
+from parsers.console import progress, run_command
 from parsers.errors import ParsersError
 
 if TYPE_CHECKING:
@@ -80,6 +79,7 @@ def run_search(
     """Search, train the best alone, and write the winner as ONNX with its history, front and learning curve."""
     from dataclasses import replace
 
+    from nas.output import check_output, write_search
     from nas.run import RunSettings, check_settings, run, search_name
 
     device = _device(tier, device_config)
@@ -101,12 +101,9 @@ def run_search(
     )
     check_settings(settings)
     folder = output or SEARCHES / search_name(settings, model)
-    with _stoppable(folder):
-        from nas.output import check_output, write_search
-
-        check_output(folder)
-        outcome = run(settings, _predictor(model), progress)
-        write_search(outcome, folder, model)
+    check_output(folder)
+    outcome = run(settings, _predictor(model), progress)
+    write_search(outcome, folder, model)
     _print_outcome(outcome, folder, as_json=as_json)
 
 
@@ -178,16 +175,6 @@ def _predictor(folder: Path) -> Predictor:
         return load_predictor(folder)
     except MetamodelError as exc:
         raise PredictorError(str(exc)) from exc
-
-
-@contextlib.contextmanager
-def _stoppable(folder: Path) -> Iterator[None]:
-    """End with 130 where the user stops the search; an older search in the folder is as it was."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        tell(f"nas: stopped. Nothing was written to {folder}.")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _print_outcome(outcome: Outcome, folder: Path, *, as_json: bool) -> None:

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pyarrow.parquet as pq
+import pytest
+
+from nas import cli
+from nas.layers import space_layers
+from nas.space import Space
+from profiler.suite import suite_from_layers
+
+Ran = tuple[int, str, str]
+"""Exit code, standard output, standard error."""
+Nas = Callable[..., Ran]
+
+
+@pytest.fixture
+def nas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Nas:
+    """Run a command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_nas(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["nas", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_nas
+
+
+@pytest.fixture
+def tiny(nas: Nas, tiny_world: None, predictor, monkeypatch: pytest.MonkeyPatch) -> Nas:  # noqa: ARG001
+    """Run a tiny search with a predictor by formula."""
+    monkeypatch.setattr("metamodel.interface.load_predictor", lambda _: predictor)
+    settings = ("--tier=low", "--space=small", "--data=stripes", "--shared-epochs=1", "--alone-epochs=1")
+    return lambda *arguments: nas("run", *settings, "--budget=2", "--finalists=1", *arguments)
+
+
+def files_below(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_search_prints_its_winner_and_the_paths_of_what_it_wrote(tiny: Nas, tmp_path: Path):
+    code, out, _ = tiny("--limit=latency=15ms", "-o", "found")
+
+    files = {"best.onnx", "front.csv", "front.png", "learning_curve.png", "history.parquet"}
+    assert code == 0
+    assert out.startswith("Winner of 2: k")
+    assert "limit 15" in out
+    assert all(f"found/{name}" in out and (tmp_path / "found" / name).stat().st_size > 0 for name in files)
+
+
+def test_json_is_one_document_on_standard_output_that_agrees_with_the_files(tiny: Nas, tmp_path: Path):
+    code, out, _ = tiny("--limit=latency=15ms", "--json")
+
+    document = json.loads(out)
+    history = pq.read_table(tmp_path / document["files"]["history"])
+    assert code == 0
+    assert document["queries"] == history.num_rows == 2
+    assert document["latency_limit_ms"] == 15.0
+    assert document["latency_ms"] in history.column("latency_ms").to_pylist()
+    assert document["search"].startswith("searches/low-small-stripes-comet-seed0")
+    assert all((tmp_path / path).is_file() for path in document["files"].values())
+
+
+def test_the_same_command_twice_gives_the_same_history_but_for_its_timings(
+    tiny: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+    for name in ("first", "second"):
+        tiny("--limit=latency=15ms", "-o", name)
+
+    first, second = (
+        pq.read_table(tmp_path / name / "history.parquet").drop_columns(["seconds"]) for name in ("first", "second")
+    )
+    assert first.equals(second)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tier=giant"], "No tier or phone 'giant'"),
+        ([], "Name one device: --tier flagship"),
+        (["--tier=low", "--device-config=mid"], "Name one device: --tier flagship"),
+        (["--tier=low", "--space=resnet"], "No search space 'resnet'. Known: mobilenetv2."),
+        (["--tier=low", "--data=imagenet"], "No data set 'imagenet'. Known: mnist-5k."),
+        (["--tier=low", "--controller=magic"], "No controller 'magic'. Known: comet, random."),
+        (["--tier=low", "--potential=magic"], "No potential 'magic'. Known: exact, learned."),
+        (["--tier=low", "--budget=0"], "A budget of 0 accuracy queries finds nothing. Give --budget 1 or more."),
+        (["--tier=low", "--finalists=0"], "0 finalists leave no winner. Give --finalists 1 or more."),
+        (["--tier=low", "--limit=25ms"], "Write a limit as latency=25ms"),
+        (["--tier=low", "--limit=latency=fast"], "The limit 'latency=fast' has no number."),
+        (["--tier=low", "--limit=beauty=3"], "Cannot limit 'beauty'."),
+        (["--tier=low", "--limit=latency=-3ms"], "must be above zero"),
+        (["--tier=low", "--limit=latency=9", "--limit=latency=8"], "latency has 2 limits: latency=9, latency=8."),
+        (["--tier=low", "--model=nowhere"], "nowhere"),
+        (["--tier=low", "-o", "/dev/null/search"], "Name another folder with -o."),
+    ],
+)
+def test_bad_input_is_one_line_with_exit_code_1_and_writes_nothing(
+    nas: Nas, tmp_path: Path, arguments: list[str], message: str
+):
+    code, out, err = nas("run", *arguments)
+
+    assert (code, out) == (1, "")
+    assert err.startswith("nas: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert files_below(tmp_path) == set()
+
+
+def test_a_limit_that_no_network_keeps_is_one_line_with_the_lowest_possible(tiny: Nas, tmp_path: Path):
+    code, out, err = tiny("--limit=latency=1ms")
+
+    assert (code, out) == (1, "")
+    assert err == (
+        "nas: No network of the space keeps latency within 1 ms: the lowest possible is 9.002 ms. "
+        "Give --limit latency=10.8ms or more.\n"
+    )
+    assert files_below(tmp_path) == set()
+
+
+def test_a_folder_that_holds_something_else_is_refused_before_the_search(tiny: Nas, tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+
+    code, _, err = tiny("-o", "mine")
+
+    assert code == 1
+    assert err == "nas: mine is there already and is no search folder. Name another one with -o.\n"
+    assert files_below(tmp_path) == {"mine/thesis.txt"}
+
+
+def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(
+    tiny: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nas.output.export_onnx", interrupt)
+
+    code, out, err = tiny("--limit=latency=15ms", "-o", "found")
+
+    assert (code, out) == (130, "")
+    assert [line for line in err.splitlines() if line.startswith("nas:")] == [
+        "nas: stopped. What was finished is kept, and nothing is half written."
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_layers_of_a_space_are_a_suite_that_can_be_measured(nas: Nas, space: Space, tmp_path: Path):
+    code, out, _ = nas("space", "layers", "-o", "layers.json")
+
+    document = json.loads((tmp_path / "layers.json").read_text(encoding="utf-8"))
+    suite = suite_from_layers(tmp_path / "layers.json")
+    assert code == 0
+    assert out == f"{len(suite.layers)} layers: layers.json\n"
+    assert (set(document), document["schema"]) == ({"schema", "layers"}, 1)
+    assert tuple(item.layer for item in suite.layers) == space_layers(space)
+
+
+def test_a_layers_file_that_cannot_be_written_is_one_line(nas: Nas):
+    code, _, err = nas("space", "layers", "-o", "missing/layers.json")
+
+    assert code == 1
+    assert err == "nas: Cannot write missing/layers.json: No such file or directory. Name another file with -o.\n"
+
+
+def test_a_space_is_shown_slot_by_slot(nas: Nas):
+    code, out, _ = nas("space", "show")
+
+    assert code == 0
+    assert out.startswith("mobilenetv2: 9 slots, 28x28 images, 10 classes\n")
+    assert out.splitlines()[2].split() == ["1", "1", "1", "54", "no", "k3", "e1", "c8", "+"]
+    assert len(out.splitlines()) == 2 + 9
+
+
+@pytest.mark.parametrize("command", [["space", "show"], ["space", "layers", "-o", "layers.json"]])
+def test_an_unknown_space_is_one_line_whoever_asks(nas: Nas, command: list[str]):
+    code, _, err = nas(*command, "--space=resnet")
+
+    assert (code, err) == (1, "nas: No search space 'resnet'. Known: mobilenetv2.\n")
