@@ -64,7 +64,7 @@ def test_mnist_5k_ships_with_a_dependency_and_is_what_it_says_before_it_is_loade
 
 
 def test_an_unknown_data_set_lists_the_known_ones():
-    with pytest.raises(DataError, match="No data set 'imagenet'. Known: mnist-5k."):
+    with pytest.raises(DataError, match=r"No data set 'imagenet'\. Known: mnist-5k\."):
         data_source("imagenet")
 
 

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from metamodel.interface import Predictor, Setting
+from nas.controllers.comet import Comet
+from nas.controllers.random_search import RandomSearch
+from nas.costs import Limit
+from nas.errors import InfeasibleError, SettingsError
+from nas.learned_potential import LearnedPotential
+from nas.potential import ExactPotential
+from nas.problem import Problem, Sampler, make_controller, make_potential, pose
+from nas.space import Space
+from nas.trellis import choices_of
+
+
+@pytest.fixture(scope="module")
+def problem(small_space: Space, predictor: Predictor, setting: Setting) -> Problem:
+    return pose(small_space, predictor, setting, Limit(target="latency", value=15.0))
+
+
+def test_a_controller_and_a_potential_go_by_their_names(problem: Problem):
+    assert isinstance(make_controller("random", problem, potential="exact", seed=0), RandomSearch)
+    assert isinstance(make_controller("comet", problem, potential="exact", seed=0), Comet)
+    assert isinstance(make_potential("exact", problem.budget, seed=0), ExactPotential)
+    assert isinstance(make_potential("learned", problem.budget, seed=0), LearnedPotential)
+
+
+@pytest.mark.parametrize(
+    ("controller", "potential", "message"),
+    [
+        ("genetic", "exact", "No controller 'genetic'"),
+        ("comet", "psychic", "Known: exact, learned"),
+    ],
+)
+def test_an_unknown_name_lists_the_known_ones(problem: Problem, controller: str, potential: str, message: str):
+    with pytest.raises(SettingsError, match=message):
+        make_controller(controller, problem, potential=potential, seed=0)
+
+
+def test_a_space_that_cannot_keep_the_limit_is_refused_with_the_lowest_possible(
+    small_space: Space, predictor: Predictor, setting: Setting
+):
+    with pytest.raises(InfeasibleError, match="the lowest possible is") as caught:
+        pose(small_space, predictor, setting, Limit(target="latency", value=1.0))
+
+    assert pose(small_space, predictor, setting, Limit(target="latency", value=math.nextafter(caught.value.lowest, 99)))
+
+
+def test_a_sampler_draws_networks_within_the_limit_the_same_for_the_same_seed(problem: Problem):
+    first, again = ([Sampler(problem, seed=2).draw() for _ in range(1)] for _ in range(2))
+    sampler = Sampler(problem, seed=3)
+
+    drawn = [sampler.draw() for _ in range(50)]
+
+    assert first == again
+    for architecture in drawn:
+        choices = choices_of(problem.space, architecture)
+        assert problem.budget.costs.total(problem.trellis, choices) <= 15.0
