@@ -147,3 +147,13 @@ def test_a_total_is_the_start_the_choices_and_the_end():
     table = CostTable(start=1.0, steps=(np.array([[2.0, 3.0]]), np.array([[10.0], [20.0]])), end=np.array([100.0]))
 
     assert [table.total(trellis, choices) for choices in ((0, 0), (1, 0))] == [113.0, 124.0]
+
+
+def test_a_space_in_which_nothing_can_run_says_so_and_advises_no_limit(puzzle: MakeBudget):
+    with pytest.raises(InfeasibleError) as caught:
+        puzzle([[np.inf, np.inf], [2.0, 3.0]], limit=10.0)
+
+    assert str(caught.value) == (
+        "No network of the space can run here at all: the predictor knows each as infeasible. "
+        "Choose another space or another device."
+    )

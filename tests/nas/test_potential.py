@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metamodel.interface import Predictor, Setting
 from nas.costs import Budget, Limit, latency_table
@@ -133,3 +136,27 @@ def test_sharper_potentials_draw_nearer_to_the_limit(small_budget: Budget):
         means.append(np.mean([small_budget.costs.total(small_budget.trellis, row) for row in drawn.tolist()]))
 
     assert means[0] < means[1] < means[2] <= small_budget.limit.value
+
+
+COSTS = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=1, max_size=4)
+
+
+@given(costs=COSTS, start=st.integers(0, 3), spare=st.integers(0, 20), sharpness=st.integers(0, 6))
+def test_mask_and_potential_of_any_puzzle_equal_enumeration(
+    puzzle: MakeBudget, costs: list[list[int]], start: int, spare: int, sharpness: int
+):
+    limit = start + sum(map(min, costs)) + spare + 0.5  # between whole costs: no sum falls on the border
+    budget = puzzle(costs, limit=limit, start=start)
+    potential = ExactPotential(budget, sharpness=sharpness)
+
+    for slot in range(len(costs)):
+        for decided in itertools.product(*(range(len(row)) for row in costs[:slot])):
+            before = start + sum(row[choice] for row, choice in zip(costs, decided, strict=False))
+            spent = budget.start + sum(int(budget.steps[i][0, choice]) for i, choice in enumerate(decided))
+            for choice, cost in enumerate(costs[slot]):
+                totals = [before + cost + sum(rest) for rest in itertools.product(*costs[slot + 1 :])]
+                shares = [(total / limit) ** sharpness for total in totals if total <= limit]
+
+                assert budget.allowed(slot, *at(0, spent))[0, choice] == bool(shares)
+                expected = np.log(sum(shares)) if shares else -np.inf
+                assert potential.values(slot, *at(0, spent))[0, choice] == pytest.approx(expected, abs=1e-9)
