@@ -37,11 +37,19 @@ def main() -> None:
     parser.add_argument("--random", type=int, default=10, help="random networks to compare with")
     parser.add_argument("--budget", type=int, default=50, help="accuracy queries of each search")
     parser.add_argument("--shared-epochs", type=int, help="epochs of the weight-sharing network")
+    parser.add_argument("--alone-epochs", type=int, help="epochs of every network that is trained alone")
     options = parser.parse_args()
 
     predictor = load_predictor(options.model)
     flagship, low = (
-        search_tier(tier, predictor, options.seed, options.budget, options.shared_epochs)
+        search_tier(
+            tier,
+            predictor,
+            seed=options.seed,
+            budget=options.budget,
+            shared_epochs=options.shared_epochs,
+            alone_epochs=options.alone_epochs,
+        )
         for tier in ("flagship", "low")
     )
     problem = problem_of(low, predictor)
@@ -55,13 +63,18 @@ def main() -> None:
     )
 
 
-def search_tier(tier: str, predictor: Predictor, seed: int, budget: int, shared_epochs: int | None) -> Outcome:
-    """Search for one tier, as ``nas run --tier`` does."""
+def search_tier(
+    tier: str, predictor: Predictor, *, seed: int, budget: int, shared_epochs: int | None, alone_epochs: int | None
+) -> Outcome:
+    """Search for one tier, as ``nas run --tier`` does; epochs that are not given are as usual there."""
     device = load_device_config(tier)
     limit = Limit(target="latency", value=device.latency_limit_ms)
     settings = RunSettings(device=device, limit=limit, seed=seed, budget=budget)
-    if shared_epochs is not None:
-        settings = replace(settings, shared=replace(settings.shared, epochs=shared_epochs))
+    settings = replace(
+        settings,
+        shared=replace(settings.shared, epochs=shared_epochs or settings.shared.epochs),
+        alone=replace(settings.alone, epochs=alone_epochs or settings.alone.epochs),
+    )
 
     @contextlib.contextmanager
     def stage(title: str, total: int) -> Iterator[Advance]:
