@@ -5,7 +5,7 @@
 
 Searches for the tiers flagship and low, prices both winners on the low tier, and trains the low winner and ten random
 networks that keep the low tier's limit alone, all by the same schedule. The latencies are the predictor's for modelled
-tiers, not any phone's. about seven minutes on an idle core.
+tiers, not any phone's. About nine minutes on an idle core.
 """
 
 from __future__ import annotations

@@ -30,25 +30,32 @@ class AccuracySource(Protocol):
 
 
 class SharedWeightsAccuracy:
-    """Validation accuracy of a path through a trained weight-sharing network, with normalisation taken anew.
+    """Validation accuracy of a path through a trained weight-sharing network, tuned a little, normalisation taken anew.
+
+    Weights that serve every path fit none: as they stand they hardly rank networks, and a few epochs of a path's own
+    make the difference between paths show. A copy is tuned, so that no answer depends on what was asked before.
 
     Args:
         supernet: the shared weights.
-        data: whose training images give the statistics and whose validation images are judged.
+        data: whose training images tune and give the statistics, and whose validation images are judged.
+        tuning: of the path; no epochs leave the shared weights as they are.
+        seed: of the tuning.
         threads: of torch.
     """
 
-    def __init__(self, supernet: SuperNetwork, data: Data, *, threads: int) -> None:
-        self.supernet, self.threads = supernet, threads
-        self.validation = data.validation
+    def __init__(self, supernet: SuperNetwork, data: Data, *, tuning: Schedule, seed: int, threads: int) -> None:
+        self.supernet, self.tuning, self.seed, self.threads = supernet, tuning, seed, threads
+        self.train, self.validation = data.train, data.validation
         # The split is sorted by class; every n-th image keeps all classes in the same shares.
         every = max(1, len(data.train) // CALIBRATION_IMAGES)
         self.calibration = Split(images=data.train.images[::every], labels=data.train.labels[::every])
 
     def accuracy(self, architecture: Architecture) -> float:
         """Give the share of validation images that the path gets right."""
-        with reproducible(0, self.threads):
+        with reproducible(self.seed, self.threads):
             network = channels_last(self.supernet.cut_out(architecture))
+            if self.tuning.epochs:
+                descend(network, network.forward, self.train, self.tuning, seed=self.seed, advance=lambda *_: None)
             recalibrate(network, self.calibration.images)
             return accuracy_of(network.eval(), self.validation)
 

@@ -65,6 +65,10 @@ def run_search(
     shared_epochs: Annotated[
         int | None, typer.Option("--shared-epochs", min=1, help="How long the weight-sharing network is trained.")
     ] = None,
+    tuning_epochs: Annotated[
+        int | None,
+        typer.Option("--tuning-epochs", min=0, help="How long a path's weights are tuned before it is judged."),
+    ] = None,
     finalists: Annotated[
         int, typer.Option("--finalists", help="How many of the best are trained alone to find the winner.")
     ] = 5,
@@ -97,6 +101,7 @@ def run_search(
     settings = replace(
         settings,
         shared=replace(settings.shared, epochs=shared_epochs or settings.shared.epochs),
+        tuning=replace(settings.tuning, epochs=settings.tuning.epochs if tuning_epochs is None else tuning_epochs),
         alone=replace(settings.alone, epochs=alone_epochs or settings.alone.epochs),
     )
     check_settings(settings)

@@ -101,6 +101,7 @@ def _run_toml(outcome: Outcome, model: Path) -> str:
             "seed": settings.seed,
             "threads": settings.threads,
             "shared_epochs": settings.shared.epochs,
+            "tuning_epochs": settings.tuning.epochs,
             "finalists": settings.finalists,
             "alone_epochs": settings.alone.epochs,
             "model": model.as_posix(),

@@ -27,7 +27,8 @@ from parsers.roofline import macs
 Stage = Callable[[str, int], AbstractContextManager[Advance]]
 """Opens a stage of so many units under a title and yields the function that moves it."""
 
-SHARED_SCHEDULE = Schedule(epochs=150)
+SHARED_SCHEDULE = Schedule(epochs=100)
+TUNING_SCHEDULE = Schedule(epochs=3, learning_rate=0.05, warmup=0.0)
 ALONE_SCHEDULE = Schedule(epochs=30)
 
 
@@ -46,6 +47,8 @@ class RunSettings:
     seed: int = 0
     shared: Schedule = SHARED_SCHEDULE
     """Of the weight-sharing network."""
+    tuning: Schedule = TUNING_SCHEDULE
+    """Of each path's copy of the shared weights, before it is judged."""
     finalists: int = 5
     """How many of the networks that shared weights find best are trained alone; the best of those wins."""
     alone: Schedule = ALONE_SCHEDULE
@@ -143,7 +146,7 @@ def share_weights(problem: Problem, data: Data, settings: RunSettings, stage: St
             threads=settings.threads,
             advance=advance,
         )
-    return SharedWeightsAccuracy(supernet, data, threads=settings.threads)
+    return SharedWeightsAccuracy(supernet, data, tuning=settings.tuning, seed=settings.seed, threads=settings.threads)
 
 
 def ask(problem: Problem, source: SharedWeightsAccuracy, settings: RunSettings, stage: Stage) -> tuple[Record, ...]:
@@ -224,6 +227,8 @@ def search_name(settings: RunSettings, model: Path) -> str:
         parts.append(f"{settings.limit.target}{settings.limit.value:g}{settings.limit.unit}")
     if settings.shared != usual.shared:
         parts.append(f"shared{settings.shared.epochs}")
+    if settings.tuning != usual.tuning:
+        parts.append(f"tuning{settings.tuning.epochs}")
     if settings.finalists != usual.finalists:
         parts.append(f"finalists{settings.finalists}")
     if settings.alone != usual.alone:

@@ -164,6 +164,7 @@ def tiny_settings() -> RunSettings:
         data="stripes",
         budget=8,
         shared=Schedule(epochs=6),
+        tuning=Schedule(epochs=2, learning_rate=0.05, warmup=0.0),
         alone=Schedule(epochs=12),
     )
 

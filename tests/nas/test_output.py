@@ -97,6 +97,7 @@ def test_what_decided_the_search_is_written_as_toml(written: Path):
         "seed": 0,
         "threads": 1,
         "shared_epochs": 6,
+        "tuning_epochs": 2,
         "finalists": 5,
         "alone_epochs": 12,
         "model": "models/bench",

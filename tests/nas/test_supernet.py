@@ -90,7 +90,7 @@ def source(problem: Problem, easy_data: Data) -> SharedWeightsAccuracy:
     trained = train_shared_weights(
         problem.space, easy_data, schedule, draw, seed=0, threads=1, advance=lambda _done, _note: None
     )
-    return SharedWeightsAccuracy(trained, easy_data, threads=1)
+    return SharedWeightsAccuracy(trained, easy_data, tuning=Schedule(epochs=0), seed=0, threads=1)
 
 
 def test_shared_weights_serve_networks_far_better_than_chance(source: SharedWeightsAccuracy, problem: Problem):
@@ -107,3 +107,20 @@ def test_the_same_network_always_gets_the_same_answer(source: SharedWeightsAccur
     answers = [source.accuracy(first), source.accuracy(other), source.accuracy(first)]
 
     assert answers[0] == answers[2]
+
+
+def test_tuning_a_path_improves_it_and_leaves_the_shared_weights_alone(
+    source: SharedWeightsAccuracy, easy_data: Data, problem: Problem
+):
+    tuned = SharedWeightsAccuracy(
+        source.supernet, easy_data, tuning=Schedule(epochs=6, learning_rate=0.05, warmup=0.0), seed=0, threads=1
+    )
+    before = {name: weight.clone() for name, weight in source.supernet.state_dict().items()}
+    sampler = Sampler(problem, seed=1)
+    paths = [sampler.draw() for _ in range(8)]
+
+    plain, after = ([judge.accuracy(path) for path in paths] for judge in (source, tuned))
+
+    assert sum(after) > sum(plain)
+    assert after == [tuned.accuracy(path) for path in paths]
+    assert all(torch.equal(before[name], weight) for name, weight in source.supernet.state_dict().items())
