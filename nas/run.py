@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+
+from joblib import Parallel, cpu_count, delayed
 
 from metamodel.interface import Predictor, Setting
 from nas.accuracy import SharedWeightsAccuracy, train_shared_weights
@@ -167,31 +168,32 @@ def ask(problem: Problem, source: SharedWeightsAccuracy, settings: RunSettings, 
 def train_finalists(
     problem: Problem, records: Sequence[Record], data: Data, settings: RunSettings, stage: Stage
 ) -> tuple[Finalist, ...]:
-    """Train networks that were found alone, each from fresh weights, and judge them."""
-    steps = settings.alone.steps(len(data.train))
-    with stage(f"Training the best {len(records)} alone", steps * len(records)) as advance:
-        return tuple(
-            _train_finalist(problem, record, data, settings, partial(_advance_from, advance, number * steps))
-            for number, record in enumerate(records)
-        )
+    """Train networks that were found alone, each from fresh weights, and judge them.
+
+    Each has a core of its own: they know nothing of each other, so that together they come out as one by one.
+    """
+    workers = min(len(records), max(1, cpu_count() // settings.threads))
+    jobs = (delayed(_train_finalist)(problem.space, record, data, settings) for record in records)
+    trained: list[Finalist] = []
+    with stage(f"Training the best {len(records)} alone", len(records)) as advance:
+        for finalist in Parallel(n_jobs=workers, return_as="generator")(jobs):
+            trained.append(finalist)
+            advance(len(trained), f"{finalist.validation_accuracy:.1%} at {finalist.record.cost:.1f} ms")
+    return tuple(trained)
 
 
-def _advance_from(advance: Advance, before: int, done: int, note: str) -> None:
-    advance(before + done, note)
-
-
-def _train_finalist(problem: Problem, record: Record, data: Data, settings: RunSettings, advance: Advance) -> Finalist:
-    architecture = architecture_of(problem.space, record.choices)
+def _train_finalist(space: Space, record: Record, data: Data, settings: RunSettings) -> Finalist:
+    architecture = architecture_of(space, record.choices)
     network = train_alone(
-        problem.space,
+        space,
         architecture,
         data,
         settings.alone,
         seed=settings.seed,
         threads=settings.threads,
-        advance=advance,
+        advance=lambda *_: None,
     )
-    layers = network_layers(problem.space, architecture)
+    layers = network_layers(space, architecture)
     return Finalist(
         record=record,
         architecture=architecture,
