@@ -32,7 +32,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 def main() -> None:
     """Run the ``metamodel`` command line."""
-    run_command(app, name="metamodel", expected=(MetamodelError, ParsersError))
+    run_command(app, name="metamodel", expected=(MetamodelError, ParsersError), kept="Nothing was written.")
 
 
 @app.command("fit")

@@ -21,6 +21,7 @@ import pandas as pd
 
 from metamodel.interface import Setting
 from metamodel.rows import layers_of, settings_of
+from parsers import cache
 from parsers.operators import family_of
 from parsers.roofline import bytes_moved, flops, roofline_ms
 from parsers.schema import Context, Layer, Scope
@@ -79,10 +80,6 @@ EVICTED = "evicted_mb"
 NUMBERS = (*_LAYER_ATTRIBUTES, *_IMPLIED, "block", *_CONTEXT_ATTRIBUTES, "threads", ROOFLINE, EVICTED)
 """The numerical features, in the matrix's order; the categories' columns follow."""
 CATEGORIES = ("type", "family", "fused_ops", "precision", "provider", "core_part")
-
-_ASSUMED_CACHE_MB = 32.0
-_EVICTED_CACHES = 1.5
-"""Walking over more than this many last-level caches evicts no more."""
 
 _layer_attributes = attrgetter(*_LAYER_ATTRIBUTES)
 _context_attributes = attrgetter(*_CONTEXT_ATTRIBUTES)
@@ -175,7 +172,7 @@ def evicted_mb(layers: Sequence[Layer], context: Context, *, live_elements: int 
         live_elements: activation elements alive at once, at most; without it, the largest layer's stand in.
     """
     elements = sum(layer.weight_elements for layer in layers) + largest_live_elements(layers, live_elements)
-    return min(4 * elements / 2**20, _EVICTED_CACHES * (context.last_level_cache_mb or _ASSUMED_CACHE_MB))
+    return cache.evicted_mb(4 * elements / 2**20, context)
 
 
 def largest_live_elements(layers: Sequence[Layer], live_elements: int | None) -> int:

@@ -39,7 +39,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 def main() -> None:
     """Run the ``nas`` command line."""
-    run_command(app, name="nas", expected=(NasError, ParsersError))
+    run_command(app, name="nas", expected=(NasError, ParsersError), kept="Nothing was written.")
 
 
 @app.command("run")

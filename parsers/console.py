@@ -21,8 +21,15 @@ Advance = Callable[[int, str], None]
 """Takes how many units are done and a note on what is going on."""
 
 
-def run_command(command: Callable[[], Any], *, name: str, expected: tuple[type[Exception], ...]) -> None:
-    """Run a command line to its exit code: 1 with one line for an expected error, 130 where the user stops it."""
+def run_command(command: Callable[[], Any], *, name: str, expected: tuple[type[Exception], ...], kept: str) -> None:
+    """Run a command line to its exit code: 1 with one line for an expected error, 130 where the user stops it.
+
+    Args:
+        command: parses the command line and does what it says.
+        name: of the command, before every line.
+        expected: errors whose text is fit to print.
+        kept: what is left where the user stops it, a sentence.
+    """
     try:
         command()
     except expected as error:
@@ -31,7 +38,7 @@ def run_command(command: Callable[[], Any], *, name: str, expected: tuple[type[E
     except (KeyboardInterrupt, SystemExit) as stop:  # Typer turns Ctrl-C into its exit code without a word
         if isinstance(stop, SystemExit) and stop.code != EXIT_INTERRUPTED:
             raise
-        tell(f"{name}: stopped. What was finished is kept, and nothing is half written.")
+        tell(f"{name}: stopped. {kept}")
         sys.exit(EXIT_INTERRUPTED)
 
 

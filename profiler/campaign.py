@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from parsers.cache import evicted_mb
 from parsers.evidence import run_status
 from parsers.jobs import JobLayer, JobSpec
 from parsers.roofline import flops
 from parsers.runlog import parse_runlog
-from parsers.schema import Scope, Status
+from parsers.schema import Context, Scope, Status
 from profiler.device import Device, DeviceFacts, RunnerInstall
 from profiler.errors import RunnerError
 from profiler.microbench import layer_model
@@ -32,9 +33,6 @@ BATCH_RUNS = 16
 BATCH_BYTES = 512 * 2**20
 _ASSUMED_FLOPS_PER_MS = 10e6
 """A slow core's rate, 10 GFLOP/s: only decides how many profiled iterations fit into a run's budget."""
-_CACHE_MARGIN = 1.5
-"""Bytes walked over between iterations never need to exceed the last-level cache by more than this."""
-_ASSUMED_CACHE_MB = 32.0
 _LONGEST_NAME = 64
 
 
@@ -70,8 +68,7 @@ def fingerprint(suite: Suite) -> str:
 def plan_jobs(suite: Suite, facts: DeviceFacts, settings: CampaignSettings) -> tuple[Job, ...]:
     """List the jobs of a suite on a device; the same arguments give the same jobs."""
     cpus = _cpus(facts, settings.threads)
-    cache_mb = facts.context.last_level_cache_mb or _ASSUMED_CACHE_MB
-    layers = [_layer_job(part, cpus, cache_mb, settings) for part in suite.layers]
+    layers = [_layer_job(part, cpus, facts.context, settings) for part in suite.layers]
     networks = [_network_job(part, cpus, settings) for part in suite.networks]
     return (*layers, *networks)
 
@@ -219,9 +216,9 @@ def _job_name(kind: str, which: str, settings: CampaignSettings) -> str:
     return f"{tame}-{settings.provider}-t{settings.threads}"
 
 
-def _layer_job(part: SuiteLayer, cpus: tuple[int, ...], cache_mb: float, settings: CampaignSettings) -> Job:
+def _layer_job(part: SuiteLayer, cpus: tuple[int, ...], context: Context, settings: CampaignSettings) -> Job:
     layer = part.layer
-    evict_mb = min(part.footprint_mb or 0.0, _CACHE_MARGIN * cache_mb)
+    evict_mb = evicted_mb(part.footprint_mb or 0.0, context)
     spec = JobSpec(
         job=_job_name(layer.type, layer.key, settings),
         scope=Scope.ISOLATED,

@@ -40,7 +40,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 def main() -> None:
     """Run the ``profile`` command line."""
-    run_command(app, name="profile", expected=(ProfilerError, ParsersError))
+    kept = "What was measured is kept; the same command goes on from there."
+    run_command(app, name="profile", expected=(ProfilerError, ParsersError), kept=kept)
 
 
 @app.callback()

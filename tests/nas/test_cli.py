@@ -151,9 +151,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(
     code, out, err = tiny("--limit=latency=15ms", "-o", "found")
 
     assert (code, out) == (130, "")
-    assert [line for line in err.splitlines() if line.startswith("nas:")] == [
-        "nas: stopped. What was finished is kept, and nothing is half written."
-    ]
+    assert [line for line in err.splitlines() if line.startswith("nas:")] == ["nas: stopped. Nothing was written."]
     assert list(tmp_path.iterdir()) == []
 
 

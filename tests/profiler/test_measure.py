@@ -179,5 +179,5 @@ def test_an_interrupt_keeps_what_is_done_and_says_so(layers_file: Path, tmp_path
     _, complaint = program.communicate()
 
     assert program.returncode in {0, 130}
-    assert program.returncode == 0 or "What was finished is kept" in complaint
+    assert program.returncode == 0 or "What was measured is kept" in complaint
     assert "Traceback" not in complaint

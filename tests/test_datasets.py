@@ -1,0 +1,46 @@
+"""The table that ships is what its card says, and covers what the code can ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nas.data import data_source
+from nas.layers import space_layers
+from nas.space import make_space
+from parsers.stats import read_stats
+
+DATASETS = Path(__file__).parent.parent / "datasets"
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return read_stats(DATASETS / "stats.parquet")
+
+
+@pytest.mark.parametrize("device", ["flagship", "mid", "low", "host"])
+def test_every_layer_of_the_search_space_has_a_row_on_every_device(table: pd.DataFrame, device: str):
+    source = data_source("mnist-5k")
+    space = make_space("mobilenetv2", image=source.image, classes=source.classes)
+    rows = table[(table["scope"] == "isolated") & table["device"].str.startswith(device)]
+
+    missing = {layer.key for layer in space_layers(space)} - set(rows["layer_key"])
+
+    assert missing == set()
+
+
+def test_the_card_counts_the_rows_as_they_are(table: pd.DataFrame):
+    card = (DATASETS / "README.md").read_text(encoding="utf-8")
+    kinds = table.groupby(["origin", "device_kind", "scope"]).size()
+
+    claimed = [f"| {rows} | `{origin}` | `{kind}` |" for (origin, kind, _), rows in kinds.items()]
+
+    assert [line for line in claimed if line not in card] == []
+
+
+def test_the_table_is_small_enough_to_ship_and_names_no_phone(table: pd.DataFrame):
+    assert (DATASETS / "stats.parquet").stat().st_size < 5_000_000
+    assert set(table["device_kind"]) == {"host", "none"}
+    assert set(table.loc[table["device_kind"] == "none", "origin"]) == {"modelled"}
