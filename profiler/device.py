@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -44,16 +44,41 @@ class RunnerInstall:
     runtime_version: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """Under which conditions a device may measure; a phone is waited for until they hold."""
+
+    min_battery_percent: int = 40
+    max_battery_percent: int = 80
+    """Above it a battery charges or drains unlike itself; also the level at which a phone on a charger stays."""
+    max_temperature_c: float = 38.0
+    """Of the battery, which is the temperature that every phone tells."""
+    max_thermal_status: int = 0
+    """Android's thermal status: 0 none, 1 light, ... 6 shutdown."""
+    watchdog_s: int = 600
+    """How long after the last sign of life the device puts its settings back by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOrder:
+    """What one start of the runner works through."""
+
+    plan: bytes
+    """Text of ``plan.txt``; its paths are relative to the working folder."""
+    models: Mapping[str, bytes]
+    """ONNX files that the device lacks, by the hexadecimal SHA-256 of their bytes; they become ``models/<it>.onnx``."""
+
+
 class Device(Protocol):
     """A machine on which the runner runs."""
 
     @property
     def name(self) -> str:
-        """The name under which its rows are kept."""
+        """The name under which its rows are kept: what the device says it is, not the wire it hangs on."""
 
     @property
     def workdir(self) -> PurePosixPath:
-        """A folder on the device that belongs to this campaign alone."""
+        """A folder on the device that belongs to this campaign alone; the runner runs in it."""
 
     def facts(self) -> DeviceFacts:
         """Ask the device what it is."""
@@ -61,20 +86,33 @@ class Device(Protocol):
     def install(self) -> RunnerInstall:
         """Put the runner and the runtime on the device, where they are not there yet."""
 
+    def hold(self, conditions: Conditions) -> AbstractContextManager[None]:
+        """Have the device for oneself, made ready to measure; leaving the context puts everything back.
+
+        Raises:
+            DeviceBusyError: another program holds it.
+        """
+
     def shell(self, argv: Sequence[str]) -> ShellResult:
         """Run one command to its end."""
 
-    def stream(self, argv: Sequence[str]) -> AbstractContextManager[Iterator[str]]:
-        """Run one command and yield its output lines as they come; leaving the context ends it.
+    def models(self) -> frozenset[str]:
+        """SHA-256 of the models that lie in the working folder already."""
 
-        The iterator raises ``RunnerError`` where the command fails.
+    def batch(self, order: BatchOrder, into: Path) -> AbstractContextManager[Iterator[str]]:
+        """Start the runner on a plan and yield the lines it prints; leaving the context ends it.
+
+        When the context ends without an error, ``into``, which must not exist before, holds the runs that were finished,
+        as ``<job>/run-<n>``, and the device has them no more.
+
+        Raises:
+            DeviceGoneError: the wire broke; what was finished by then can be salvaged later.
+            StorageFullError: the device has no room.
+            RunnerError: the runner stopped before its plan was done.
         """
 
-    def push(self, data: bytes, remote: PurePosixPath) -> None:
-        """Write a file on the device; folders are made, an existing file is replaced."""
+    def salvage(self, into: Path) -> None:
+        """Fetch the finished runs of a batch that was cut off, as :meth:`batch` does; ``into`` is made, maybe empty."""
 
-    def pull(self, remote: PurePosixPath, local: Path) -> None:
-        """Copy a folder from the device into a folder that does not exist yet."""
-
-    def clear(self, remote: PurePosixPath) -> None:
-        """Remove a folder or file under ``workdir`` on the device; an absent one is no error."""
+    def clear(self) -> None:
+        """Remove the working folder; an absent one is no error."""

@@ -7,6 +7,10 @@
     ├── RunnerBuildError       the runner cannot be compiled, or the runtime is not there
     ├── SuiteError             a suite, layer file or model yields nothing to measure
     ├── DeviceNotFoundError    no such device
+    ├── DeviceNotReadyError    a device is there, but cannot measure now
+    ├── DeviceBusyError        another program has it
+    ├── DeviceGoneError        it went away in the middle: unplugged, rebooted, offline
+    ├── StorageFullError       it has no room
     ├── CampaignError          a campaign's folder belongs to other settings, or is in use
     └── RunnerError            the runner stopped before its plan was done
 """
@@ -36,6 +40,26 @@ class DeviceNotFoundError(ProfilerError):
     def __init__(self, device: str, *, known: tuple[str, ...]) -> None:
         super().__init__(f"No device {device!r} here. Devices that can be measured now: {', '.join(known)}.")
         self.device, self.known = device, known
+
+
+class DeviceNotReadyError(ProfilerError):
+    """A device is there, but cannot measure now; the text says what to do about it."""
+
+    def __init__(self, device: str, *, state: str, next_step: str) -> None:
+        super().__init__(f"Device {device} is {state}. {next_step}")
+        self.device, self.state, self.next_step = device, state, next_step
+
+
+class DeviceBusyError(ProfilerError):
+    """Another program, maybe on another machine, is measuring on the device."""
+
+
+class DeviceGoneError(ProfilerError):
+    """A device went away in the middle: unplugged, rebooted, offline. It may come back; nothing that it finished is lost."""
+
+
+class StorageFullError(ProfilerError):
+    """A device has no room left for what it is sent or what it measures."""
 
 
 class CampaignError(ProfilerError):
