@@ -65,6 +65,11 @@ def run_status(log: RunLog) -> Status:
     return log.status
 
 
+def read_run_status(folder: Path) -> Status:
+    """Say how the run ended whose folder this is; ``lost`` where the runner's log is not there."""
+    return _read_run(folder).status if (folder / RUN_LOG).is_file() else Status.LOST
+
+
 def _read_run(folder: Path) -> Run:
     log = parse_runlog((folder / RUN_LOG).read_bytes())
     status = run_status(log)
