@@ -13,6 +13,7 @@ import typer
 
 from parsers.console import progress, run_command, tell
 from parsers.errors import ParsersError
+from profiler import cli_runner
 from profiler.errors import PlatformError, ProfilerError
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-runner_app = typer.Typer(help="The C program that runs on the device.", no_args_is_help=True)
-app.add_typer(runner_app, name="runner")
+cli_runner.register(app)
 
 SuiteOption = Annotated[str | None, typer.Option("--suite", help="demo, paper or networks; see 'profile suite'.")]
 LayersOption = Annotated[Path | None, typer.Option("--layers", help="Layers to measure, from 'nas space layers'.")]
@@ -171,14 +171,6 @@ def model_command(
     else:
         _print_counts(rows)
         typer.echo(path)
-
-
-@runner_app.command("build")
-def build_command() -> None:
-    """Build the runner for this machine, where it is not built yet, and print its path."""
-    from profiler.runner_build import host_runner
-
-    typer.echo(host_runner())
 
 
 def _size(layer: Layer) -> str:
