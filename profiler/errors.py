@@ -12,7 +12,8 @@
     ├── DeviceGoneError        it went away in the middle: unplugged, rebooted, offline
     ├── StorageFullError       it has no room
     ├── CampaignError          a campaign's folder belongs to other settings, or is in use
-    └── RunnerError            the runner stopped before its plan was done
+    ├── RunnerError            the runner stopped before its plan was done
+    └── VirtualPhoneError      a virtual phone cannot be what is asked of it
 """
 
 from __future__ import annotations
@@ -68,3 +69,7 @@ class CampaignError(ProfilerError):
 
 class RunnerError(ProfilerError):
     """The runner stopped before its plan was done."""
+
+
+class VirtualPhoneError(ProfilerError):
+    """A virtual phone cannot start, or cannot do what is ordered."""
