@@ -116,3 +116,11 @@ class Device(Protocol):
 
     def clear(self) -> None:
         """Remove the working folder; an absent one is no error."""
+
+    def reconnect(self) -> None:
+        """Look for the device again, whichever wire it hangs on now.
+
+        Raises:
+            DeviceGoneError: it is not there.
+            DeviceNotReadyError: it is there, but cannot measure now.
+        """
