@@ -7,6 +7,8 @@
     ├── NetworkError           a network file cannot be read as layers
     ├── RunLogError            the runner's records contradict each other
     ├── OrtProfileError        an ONNX Runtime profile cannot be read
+    ├── PowerSamplesError      a recording of power cannot be read
+    ├── EnergyRefusedError     a recording of power is whole, but tells no energy
     └── StatsError             a stats table is absent, torn or of another version
 """
 
@@ -31,6 +33,14 @@ class RunLogError(ParsersError):
 
 class OrtProfileError(ParsersError):
     """An ONNX Runtime profile cannot be read."""
+
+
+class PowerSamplesError(ParsersError):
+    """A recording of power cannot be read."""
+
+
+class EnergyRefusedError(ParsersError):
+    """A recording of power is whole, but tells no energy; its text is the reason, and the energy is null."""
 
 
 class StatsError(ParsersError):
