@@ -25,6 +25,7 @@ from parsers.schema import (
     DeviceKind,
     Layer,
     Scope,
+    Status,
     context_from_values,
     layer_from_values,
     layer_to_json,
@@ -35,6 +36,8 @@ JOB_FILE = "job.json"
 RUN_PREFIX = "run-"
 RUN_LOG = "runner.log"
 RUN_PROFILE = "profile.json"
+RUN_VERDICT = "verdict.json"
+"""Written by the program that collects, where it learns afterwards that a run cannot be trusted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,32 @@ class JobSpec:
     processes: int
     evict_kb: int
     model_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is held against a run that by itself went well."""
+
+    status: Status
+    reason: str
+
+
+def write_verdict(folder: Path, *, status: Status, reason: str) -> None:
+    """Say beside a run's evidence that it does not count, and why."""
+    (folder / RUN_VERDICT).write_text(json.dumps({"status": status.value, "reason": reason}) + "\n", encoding="utf-8")
+
+
+def read_verdict(folder: Path) -> Verdict | None:
+    """Read what is held against a run; ``None`` where nothing is, StatsError where the file is wrong."""
+    if not (folder / RUN_VERDICT).is_file():
+        return None
+    document = _read_object(folder / RUN_VERDICT)
+    try:
+        return Verdict(status=Status(document["status"]), reason=str(document["reason"]))
+    except (KeyError, ValueError) as error:
+        raise StatsError(
+            f"{folder / RUN_VERDICT}: not a verdict ({error}). Remove the run and collect again."
+        ) from error
 
 
 def device_to_json(record: DeviceRecord) -> str:
