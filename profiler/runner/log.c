@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "checksum.h"
+
 static const char TAG[] = "AutoCoMET";
 
 bool line_add(struct line *line, const char *text) {
@@ -72,25 +74,20 @@ static void log_to_android(const char *message) {
     if (print) print(INFO, TAG, "%s", message);
 }
 
-/* CRC-32 as in zlib and PNG, continued over one more text. */
-static uint32_t crc32(uint32_t crc, const char *text) {
-    crc = ~crc;
-    for (const unsigned char *byte = (const unsigned char *)text; *byte; byte++) {
-        crc ^= *byte;
-        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
-    }
-    return ~crc;
+/* Take the record's message into the log's checksum. */
+static uint32_t checksum_with(const struct line *line, const struct log *log) {
+    return checksum(log->outcome->crc, line->text + line->message, line->length - line->message);
 }
 
 bool line_end(struct line *line, struct log *log) {
     log_to_android(line->text + line->message);
-    log->outcome->crc = crc32(log->outcome->crc, line->text + line->message);
+    log->outcome->crc = checksum_with(line, log);
     line->text[line->length++] = '\n';
     return write(log->fd, line->text, line->length) == (ssize_t)line->length;
 }
 
 bool line_end_with_checksum(struct line *line, struct log *log) {
     char text[16];
-    snprintf(text, sizeof text, " crc=%08x", (unsigned)crc32(log->outcome->crc, line->text + line->message));
+    snprintf(text, sizeof text, " crc=%08x", (unsigned)checksum_with(line, log));
     return line_add(line, text) && line_end(line, log);
 }

@@ -13,8 +13,7 @@
 #define SYSFS_CPU "/sys/devices/system/cpu"
 #endif
 
-/* Read a small file whole, as a C string. */
-static bool read_text(const char *path, char *text, size_t size) {
+bool read_text(const char *path, char *text, size_t size) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return false;
     ssize_t got = read(fd, text, size - 1);

@@ -9,6 +9,9 @@
 #include "log.h"
 #include "plan.h"
 
+/* Read a small file whole, as a C string. False where there is nothing. */
+bool read_text(const char *path, char *text, size_t size);
+
 /* Nanoseconds of one of the kernel's clocks. */
 long long now_ns(clockid_t clock);
 
