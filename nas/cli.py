@@ -169,7 +169,13 @@ def _limit(written: Sequence[str], device: DeviceConfig) -> Limit:
     limits = [parse_limit(text) for text in written]
     if len(limits) > 1:
         raise SettingsError(f"latency has {len(limits)} limits: {', '.join(written)}. Give one.")
-    return limits[0] if limits else Limit(target="latency", value=device.latency_limit_ms)
+    if limits:
+        return limits[0]
+    if device.latency_limit_ms is None:
+        raise SettingsError(
+            f"{device.name} has no latency_limit_ms. Say how long a network may take: --limit latency=25ms."
+        )
+    return Limit(target="latency", value=device.latency_limit_ms)
 
 
 def _predictor(folder: Path) -> Predictor:

@@ -8,19 +8,22 @@ a misspelt limit must not silently be no limit.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from parsers.errors import DeviceConfigError
 from parsers.schema import Context
+from parsers.toml_table import TomlTable, read_toml
 
 FOLDER = "device_configs"
+SOC_TABLE = "socs"
+"""The one file of the folder that is no config: the table of SoCs by which a phone's config is filled in."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_UNKNOWN_ON_A_PHONE = {"cores": None, "memory_gb": None, "clock_freq_ghz": None}
+"""What a tier must say and a phone may not have told: ``profile detect`` leaves out what it could not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +66,8 @@ class DeviceConfig:
     context: Context
     provider: str
     threads: int
-    latency_limit_ms: float
-    """The longest that a searched network may take."""
+    latency_limit_ms: float | None = None
+    """The longest that a searched network may take; a phone's config may leave it to the search."""
     measurement: MeasurementPolicy
     roofline: RooflineScale | None = None
     """Absent where no rows are modelled."""
@@ -81,10 +84,10 @@ def load_device_config(name_or_path: str) -> DeviceConfig:
     """
     if name_or_path.endswith(".toml"):
         return _read(Path(name_or_path))
-    if _NAME.fullmatch(name_or_path):
-        for folder in _folders():
-            if (path := folder / f"{name_or_path}.toml").is_file():
-                return _read(path)
+    if _NAME.fullmatch(name_or_path) and name_or_path != SOC_TABLE:
+        path = find_in_folder(name_or_path)
+        if path is not None:
+            return _read(path)
     known = ", ".join(available_device_configs()) or "none"
     message = f"No tier or phone {name_or_path!r} in {FOLDER}. Known: {known}. A path to a .toml file works too."
     raise DeviceConfigError(message)
@@ -92,7 +95,12 @@ def load_device_config(name_or_path: str) -> DeviceConfig:
 
 def available_device_configs() -> tuple[str, ...]:
     """Name the configs that :func:`load_device_config` finds, in order."""
-    return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")}))
+    return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")} - {SOC_TABLE}))
+
+
+def find_in_folder(name: str) -> Path | None:
+    """Find ``<name>.toml`` in ``./device_configs``, then in the copy installed beside the packages."""
+    return next((path for folder in _folders() if (path := folder / f"{name}.toml").is_file()), None)
 
 
 def _folders() -> tuple[Path, Path]:
@@ -100,29 +108,27 @@ def _folders() -> tuple[Path, Path]:
 
 
 def _read(path: Path) -> DeviceConfig:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise DeviceConfigError(f"Cannot read the device config {path}: {exc.strerror or exc}.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise DeviceConfigError(f"{path} is no TOML: {exc}. Correct the file.") from exc
-    table = _Table(path=path, prefix="")
+    values = read_toml(path)
+    table = TomlTable(path=path, prefix="")
     if "name" in values:
         table.fail("name", "is not understood: a config's name is its file's")
-    context = {**_section(values, "context", table), **_task(_section(values, "task", table), table)}
+    unknown = _UNKNOWN_ON_A_PHONE if values.get("kind") == "phone" else {}
+    context = {**unknown, **_section(values, "context", table), **_task(_section(values, "task", table), table)}
     rest = {key: value for key, value in values.items() if key != "task"}
     config: DeviceConfig = table.build(DeviceConfig, {**rest, "name": path.stem, "context": context})
+    if config.kind == "tier" and config.latency_limit_ms is None:
+        table.fail("latency_limit_ms", "is missing")
     return config
 
 
-def _section(values: Mapping[str, Any], key: str, table: _Table) -> Mapping[str, Any]:
+def _section(values: Mapping[str, Any], key: str, table: TomlTable) -> Mapping[str, Any]:
     section: Any = values.get(key)
     if not isinstance(section, dict):
         table.fail(key, f"is missing: add a [{key}] table")
     return section
 
 
-def _task(section: Mapping[str, Any], table: _Table) -> Mapping[str, int]:
+def _task(section: Mapping[str, Any], table: TomlTable) -> Mapping[str, int]:
     """Turn ``[task]`` text, multi_entity and roi into the context's task attributes."""
     wanted = ("text", "multi_entity", "roi")
     if unknown := sorted(set(section) - set(wanted)):
@@ -131,51 +137,3 @@ def _task(section: Mapping[str, Any], table: _Table) -> Mapping[str, int]:
         if not isinstance(section.get(key), bool):
             table.fail(f"task.{key}", "must be true or false")
     return {f"task_{key}": int(section[key]) for key in wanted}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
-    """Builds frozen values from TOML tables; knows the file, so that every complaint names it."""
-
-    path: Path
-    prefix: str
-
-    def fail(self, key: str, complaint: str) -> NoReturn:
-        raise DeviceConfigError(f"{self.prefix}{key} in {self.path} {complaint}.")
-
-    def build(self, record: type[Any], values: Mapping[str, Any]) -> Any:
-        """Make a record whose fields are the table's keys, checking names and types."""
-        known = {item.name: item for item in fields(record)}
-        if unknown := sorted(set(values) - set(known)):
-            self.fail(unknown[0], f"is not understood. Known: {', '.join(sorted(set(known) - {'name'}))}")
-        for name, item in known.items():
-            if name not in values and item.default is MISSING:
-                self.fail(name, "is missing")
-        hints = get_type_hints(record)
-        return record(**{name: self._value(name, hints[name], value) for name, value in values.items()})
-
-    def _value(self, name: str, wanted: Any, value: Any) -> Any:
-        if isinstance(wanted, UnionType):
-            wanted = next(kind for kind in get_args(wanted) if kind is not type(None))
-        if hasattr(wanted, "__dataclass_fields__"):
-            if not isinstance(value, dict):
-                self.fail(name, "must be a table")
-            return _Table(path=self.path, prefix=f"{self.prefix}{name}.").build(wanted, value)
-        if get_origin(wanted) is Literal:
-            if value not in get_args(wanted):
-                self.fail(name, f"must be one of {', '.join(get_args(wanted))}, not {value!r}")
-            return value
-        if get_origin(wanted) is tuple:
-            if not isinstance(value, list) or not value or not all(type(item) is int and item > 0 for item in value):
-                self.fail(name, "must be a list of positive whole numbers")
-            return tuple(value)
-        return self._scalar(name, wanted, value)
-
-    def _scalar(self, name: str, wanted: type[Any], value: Any) -> Any:
-        if wanted is float and type(value) is int:
-            value = float(value)
-        if type(value) is not wanted:
-            self.fail(name, f"must be of type {wanted.__name__}, not {value!r}")
-        if wanted is not str and value < 0:
-            self.fail(name, f"must not be negative, but is {value}")
-        return value
