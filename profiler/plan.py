@@ -28,6 +28,10 @@ _BOUNDS = {
     "profile_iterations": (0, 500),
     "evict_kb": (0, 1 << 40),
     "timeout_s": (1, 86_400),
+    "power_loop_ms": (0, 86_400_000),
+    "power_idle_ms": (0, 86_400_000),
+    "power_sample_ms": (10, 60_000),
+    "power_wait_ms": (0, 86_400_000),
     "seed": (0, 2**63 - 1),
 }
 _LIST_BOUNDS = {"checkpoints": (1, 100_000), "cpus": (0, 1023)}
@@ -73,11 +77,21 @@ class RunPlan:
     """Size of the buffer walked over before every iteration, so that caches are as the network leaves them; KiB."""
     timeout_s: int = 60
     """The process is killed after this."""
+    power_source: str = "none"
+    """What the runner reads power from: ``sysfs``, ``cmd``, ``odpm`` (``profiler/runner/power.h``), or ``none``."""
+    power_loop_ms: int = 0
+    """How long the model is looped for power, after its time was measured; 0 measures no power."""
+    power_idle_ms: int = 0
+    """Length of the idle window before the loop, and of the one behind it."""
+    power_sample_ms: int = 1000
+    """Between two readings of the sensor."""
+    power_wait_ms: int = 0
+    """How long a phone that charges is waited for, until somebody pulls its cable."""
     seed: int = 0
     """Of the input values."""
 
     def __post_init__(self) -> None:
-        for name in ("job", "provider"):
+        for name in ("job", "provider", "power_source"):
             if not _NAME.fullmatch(getattr(self, name)):
                 raise ValueError(f"{name} {getattr(self, name)!r} must be 1 to 100 letters, digits, '.', '_' or '-'")
         for name, (least, most) in _BOUNDS.items():

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "measure.h"
+#include "power.h"
 #include "session.h"
 #include "system.h"
 
@@ -166,12 +167,18 @@ _Noreturn void child_run(const struct plan_run *plan, const char *runtime, const
                          struct log *log) {
     struct session session;
     struct evictor evictor;
+    struct sampler sampler;
     redirect_output(folder);
+    if (!power_source_is_known(plan->power_source))
+        child_refuse(log->outcome, "no such power source: %s", plan->power_source);
+    if (!sampler_prepare(&sampler, plan, folder))
+        child_refuse(log->outcome, "cannot start the power sampler: %s", strerror(errno));
     long long oom_score = raise_oom_score();
     if (!bind_to_cpus(&plan->cpus)) child_refuse(log->outcome, "cannot bind to the CPUs: %s", strerror(errno));
     session_prepare(&session, runtime, plan, log->outcome);
     log_environment(log, &session, oom_score);
     measured_pass(&session, &evictor, log);
+    if (power_is_wanted(plan)) power_pass(&sampler, &session, &evictor, log);
     if (plan->profile_iterations > 0) {
         session_unload(&session);
         profiled_pass(&session, &evictor, folder, log);

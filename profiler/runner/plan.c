@@ -41,6 +41,11 @@ static const struct field FIELDS[] = {
     FIELD(profile_iterations, WHOLE, 0, 500),
     FIELD(evict_kb, WHOLE, 0, 1LL << 40),
     FIELD(timeout_s, WHOLE, 1, 86400),
+    FIELD(power_source, NAME, 0, 0),
+    FIELD(power_loop_ms, WHOLE, 0, 86400000),
+    FIELD(power_idle_ms, WHOLE, 0, 86400000),
+    FIELD(power_sample_ms, WHOLE, 10, 60000),
+    FIELD(power_wait_ms, WHOLE, 0, 86400000),
     FIELD(seed, WHOLE, 0, INT64_MAX),
 };
 enum { FIELD_COUNT = sizeof FIELDS / sizeof FIELDS[0] };

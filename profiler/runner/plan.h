@@ -29,6 +29,11 @@ struct plan_run {
     long long profile_iterations;
     long long evict_kb;
     long long timeout_s;
+    char power_source[PLAN_NAME_SIZE]; /* power.h has them */
+    long long power_loop_ms;           /* 0: power is not measured */
+    long long power_idle_ms;           /* length of each of the two idle windows */
+    long long power_sample_ms;
+    long long power_wait_ms; /* how long a phone that charges is waited for */
     long long seed;
 };
 

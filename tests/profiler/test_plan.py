@@ -21,9 +21,11 @@ def test_a_plan_is_a_header_and_one_line_per_run() -> None:
     assert text == (
         "autocomet-plan 1\n"
         f"{whose}\tcpus=-\tspin=0\twarmup=5\tcheckpoints=30,60,120,240\ttarget=0.010000\tbudget_ms=2000\t"
-        "min_iterations=10\tprofile_iterations=10\tevict_kb=0\ttimeout_s=60\tseed=0\n"
+        "min_iterations=10\tprofile_iterations=10\tevict_kb=0\ttimeout_s=60\tpower_source=none\tpower_loop_ms=0\tpower_idle_ms=0\t"
+        "power_sample_ms=1000\tpower_wait_ms=0\tseed=0\n"
         f"{whose}\tcpus=4,5\tspin=1\twarmup=5\tcheckpoints=10,20\ttarget=0.005000\tbudget_ms=2000\t"
-        "min_iterations=10\tprofile_iterations=10\tevict_kb=0\ttimeout_s=60\tseed=9\n"
+        "min_iterations=10\tprofile_iterations=10\tevict_kb=0\ttimeout_s=60\tpower_source=none\tpower_loop_ms=0\tpower_idle_ms=0\t"
+        "power_sample_ms=1000\tpower_wait_ms=0\tseed=9\n"
     )
 
 
@@ -40,7 +42,7 @@ def test_no_path_breaks_the_lines_apart(path: str) -> None:
     text = render_plan([replace(PLAN, model=path)])
 
     assert text.count("\n") == 2
-    assert text.count("\t") == 16
+    assert text.count("\t") == 21
 
 
 @pytest.mark.parametrize("path", ["", "/m/a\nb", "/m/a\tb", "/m/\x1b[31m", "/m/\udcff.onnx"])
