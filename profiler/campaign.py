@@ -1,280 +1,289 @@
-"""Drive one device through a suite: jobs, rounds, batches.
+"""Drive one device through its jobs, batch by batch, and trust only what was measured while it was itself.
 
-A *job* is one model on one device; a *run* is one process of it. Each job gets several runs, spread over the campaign by
-rounds in seeded random order, because the error of a number lies between processes and between minutes, not within one.
-A run that was contended or lost is repeated, up to :data:`EXTRA_RUNS` times; it is never averaged in.
+A batch is one start of the runner on many runs, so that the wire is used three times and not three hundred. Whatever
+breaks the batch off, its finished runs still lie on the device and are salvaged at the next contact.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
-import re
+import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path
 
-from parsers.cache import evicted_mb
-from parsers.evidence import run_status
-from parsers.jobs import JobLayer, JobSpec
-from parsers.roofline import flops
-from parsers.runlog import parse_runlog
-from parsers.schema import Context, Scope, Status
-from profiler.device import Device, DeviceFacts, RunnerInstall
-from profiler.errors import RunnerError
-from profiler.microbench import layer_model
+from parsers.jobs import RUN_PREFIX, JobSpec, write_verdict
+from parsers.schema import DeviceKind, Status
+from profiler.device import BatchOrder, Device, DeviceFacts
+from profiler.errors import DeviceNotReadyError, ProfilerError, RunnerError
+from profiler.job_plans import Job, run_plan, used_cpus
 from profiler.plan import RunPlan, render_plan
+from profiler.schedule import Claims, Schedule
+from profiler.sentinels import (
+    BASELINE_READINGS,
+    SENTINELS_FILE,
+    SentinelLog,
+    is_sentinel,
+    read_sentinel,
+    sentinel_models,
+    sentinel_plans,
+    untrusted,
+)
 from profiler.settings import CampaignSettings
 from profiler.store import CampaignStore
-from profiler.suite import Suite, SuiteLayer, SuiteNetwork
 
-EXTRA_RUNS = 2
-BATCH_RUNS = 16
+BATCH_RUNS = 100
 BATCH_BYTES = 512 * 2**20
-_ASSUMED_FLOPS_PER_MS = 10e6
-"""A slow core's rate, 10 GFLOP/s: only decides how many profiled iterations fit into a run's budget."""
-_LONGEST_NAME = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A job and how its model is made."""
-
-    spec: JobSpec
-    model: Callable[[], bytes]
+"""The most models, in bytes, that one batch sends to the device."""
+LEAST_BATCH_BYTES = 16 * 2**20
+"""A device on which not even this much fits is full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a campaign stands, in runs."""
+    """Where a device stands."""
 
     device: str
     done: int
+    """Runs that count."""
     total: int
-    job: str
-    status: Status
+    note: str
+    """The run that ended last and how, or what the device waits for."""
+    temperature_c: float | None = None
+    battery_percent: float | None = None
 
 
 Report = Callable[[Progress], None]
 
 
-def fingerprint(suite: Suite) -> str:
-    """Name what a suite measures, whatever it is called and wherever it was read from."""
-    keys = [part.layer.key for part in suite.layers]
-    keys += [f"{part.name}/{node.layer.key}" for part in suite.networks for node in part.network.layers]
-    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long what gets better by itself is waited for."""
+
+    away_s: float = 600.0
+    """A phone that went away."""
+    look_s: float = 5.0
+    """Between two looks whether it is back."""
+    cool_down_s: float = 60.0
+    """Between two looks whether a phone has its old speed again."""
+    cool_downs: int = 15
 
 
-def plan_jobs(suite: Suite, facts: DeviceFacts, settings: CampaignSettings) -> tuple[Job, ...]:
-    """List the jobs of a suite on a device; the same arguments give the same jobs."""
-    cpus = _cpus(facts, settings.threads)
-    layers = [_layer_job(part, cpus, facts.context, settings) for part in suite.layers]
-    networks = [_network_job(part, cpus, settings) for part in suite.networks]
-    return (*layers, *networks)
+class StoppedError(ProfilerError):
+    """The user wants the program to end."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped")
 
 
-def collect(
-    store: CampaignStore,
-    device: Device,
-    install: RunnerInstall,
-    jobs: Sequence[Job],
-    settings: CampaignSettings,
-    report: Report,
-) -> None:
-    """Run every job that is not done yet, and finish its folder.
+class Campaign:
+    """One device's part of a campaign. A new one goes on from what lies in the store and on the device."""
 
-    Raises:
-        RunnerError: the runner stopped before its plan was done. What is done is kept.
-    """
-    tally = _Tally(store, device.name, settings.processes, jobs)
-    device.clear(device.workdir)
-    for number in range(settings.processes + EXTRA_RUNS):
-        pending = [job for job in jobs if tally.wants_run(job.spec.job, number)]
-        random.Random(f"{settings.seed}/{number}").shuffle(pending)  # noqa: S311 - an order, not a secret
-        while pending:
-            batch = _Batch(store, device, install, settings)
-            while pending and batch.has_room():
-                job = pending.pop(0)
-                batch.add(job, tally.next_run(job.spec.job))
-            for job_name, run in batch.run():
-                with store.new_run(device.name, job_name, run) as folder:
-                    device.pull(batch.out(job_name, run), folder)
-                report(tally.count(job_name))
-            for job_name in batch.jobs:
-                if tally.is_complete(job_name):
-                    store.finish(device.name, job_name)
-    device.clear(device.workdir)
-    store.clean(device.name)
+    def __init__(
+        self,
+        store: CampaignStore,
+        device: Device,
+        facts: DeviceFacts,
+        jobs: Sequence[Job],
+        settings: CampaignSettings,
+        *,
+        claims: Claims,
+        most_bytes: int,
+        patience: Patience,
+        report: Report,
+        stop: threading.Event,
+    ) -> None:
+        self._store, self._device, self._settings = store, device, settings
+        self._patience, self._report, self._stop = patience, report, stop
+        self._cpus = used_cpus(facts, settings.threads)
+        watched = facts.kind is not DeviceKind.HOST and settings.policy == "strict"
+        self._every = settings.sentinel_every if watched else 0
+        self.sentinels = SentinelLog(store.device_folder(device.name) / SENTINELS_FILE)
+        self.schedule = Schedule(store, device.name, jobs, settings, claims)
+        self._most_bytes = most_bytes
+        self._temperature_c: float | None = None
+        self._battery_percent: float | None = None
+
+    def prepare(self) -> None:
+        """Take in what an earlier start has left, and learn how fast the device is when nothing weighs on it."""
+        for folder in self._store.fetched(self._device.name):
+            self._take_in(folder)
+        salvaged = self._store.incoming(self._device.name)
+        self._device.salvage(salvaged)
+        self._take_in(salvaged)
+        self.schedule.finish()
+        tries = 2 * BASELINE_READINGS
+        while self._every and not self.sentinels.has_baseline:
+            if not tries:
+                raise DeviceNotReadyError(
+                    self._device.name, state="too busy for a stable speed", next_step="End what else runs on it."
+                )
+            tries -= 1
+            self._look()
+
+    def collect(self) -> None:
+        """Run every job that this device may take and that is not done yet.
+
+        Raises:
+            DeviceGoneError, StorageFullError, RunnerError: as ``Device.batch``. What is finished is kept.
+            DeviceNotReadyError: the phone does not get its old speed back.
+            StoppedError: the stop was asked for.
+        """
+        while batch := self._next_batch():
+            plans = list(self._with_sentinels(batch))
+            self._work(plans, batch.models)
+            self.schedule.finish()
+            if self._every and not self.sentinels.is_steady(self.sentinels.next_number - 1):
+                self._cool_down()
+
+    def clear(self) -> None:
+        """Remove what the campaign has put on the device, and what the store keeps for unfinished work."""
+        self._device.clear()
+        self._store.clean(self._device.name)
+
+    def _next_batch(self) -> _Batch:
+        batch = _Batch(self._settings, on_device=self._device.models(), most_bytes=self._most_bytes)
+        for job, run in self.schedule.pending():
+            if batch.is_full:
+                break
+            if self.schedule.claim(job.spec.job):
+                self._store.begin(self._device.name, batch.add(job, run))
+        return batch
+
+    def _with_sentinels(self, batch: _Batch) -> Iterator[RunPlan]:
+        """Put a look before the first run, after the last, and between every so many."""
+        number = self.sentinels.next_number
+        for index, plan in enumerate(batch.plans):
+            if self._every and index % self._every == 0:
+                yield from sentinel_plans(number, self._cpus, self._settings)
+                number += 1
+            yield plan
+        if self._every:
+            yield from sentinel_plans(number, self._cpus, self._settings)
+
+    def _look(self) -> None:
+        self._work(sentinel_plans(self.sentinels.next_number, self._cpus, self._settings), {})
+
+    def _cool_down(self) -> None:
+        for _ in range(self._patience.cool_downs):
+            change = self.sentinels.change(self.sentinels.next_number - 1)
+            told = "unknown" if change is None else f"{change:+.0%}"
+            self._tell(f"cooling down: sentinel {told} against the start")
+            if self._stop.wait(self._patience.cool_down_s):
+                raise StoppedError
+            self._look()
+            if self.sentinels.is_steady(self.sentinels.next_number - 1):
+                return
+        raise DeviceNotReadyError(
+            self._device.name,
+            state=f"not as fast as when the campaign began (sentinel {told})",
+            next_step="Let it cool down, look what else runs on it, then give the same command again.",
+        )
+
+    def _work(self, plans: Sequence[RunPlan], models: dict[str, bytes]) -> None:
+        """Have the runner work through plans, and take in what it has measured."""
+        if self._every:
+            wanted = {hashlib.sha256(model).hexdigest(): model for model in sentinel_models().values()}
+            models |= {sha256: model for sha256, model in wanted.items() if sha256 not in self._device.models()}
+        order = BatchOrder(plan=render_plan(plans).encode(), models=models)
+        expected = [(plan.job, plan.run) for plan in plans]
+        self._store.write_order(self._device.name, expected)
+        into = self._store.incoming(self._device.name)
+        with self._device.batch(order, into) as lines:
+            seen = 0
+            for line in lines:
+                if self._stop.is_set():
+                    raise StoppedError
+                seen += self._hear(line.split(), ahead=seen)
+        missing = [f"{job} {run}" for job, run in expected if not (into / job / f"{RUN_PREFIX}{run}").is_dir()]
+        self._take_in(into)
+        if missing:
+            raise RunnerError(
+                f"{self._device.name}: {len(missing)} runs did not come back, {missing[0]} the first of them. "
+                "The same command goes on from here."
+            )
+
+    def _hear(self, words: Sequence[str], *, ahead: int) -> int:
+        """Pass on what the runner says; 1 where it is a run of a job that has ended."""
+        match words:
+            case ["run", job, _, status] if not is_sentinel(job):
+                self._tell(f"{job} {status}", ahead=ahead + (status == Status.OK))
+                return int(status == Status.OK)
+            case ["phone", *pairs]:
+                state = dict(pair.partition("=")[::2] for pair in pairs)
+                tenths = _number(state.get("temperature_dc"))
+                self._temperature_c = None if tenths is None else tenths / 10
+                self._battery_percent = _number(state.get("level"))
+            case ["wait", *reason]:
+                self._tell("waits: " + " ".join(reason), ahead=ahead)
+        return 0
+
+    def _tell(self, note: str, *, ahead: int = 0) -> None:
+        total = self.schedule.total_runs
+        self._report(
+            Progress(
+                device=self._device.name,
+                done=min(total, self.schedule.done_runs + ahead),
+                total=total,
+                note=note,
+                temperature_c=self._temperature_c,
+                battery_percent=self._battery_percent,
+            )
+        )
+
+    def _take_in(self, folder: Path) -> None:
+        """Put fetched runs in place; those not between two steady sentinels get the verdict that they are throttled."""
+        order = [
+            (job, run)
+            for job, run in self._store.read_order(self._device.name)
+            if (folder / job / f"{RUN_PREFIX}{run}").is_dir()
+        ]
+        looks = {run for job, run in order if is_sentinel(job)}
+        for job, run in order:
+            if is_sentinel(job):
+                self.sentinels.add(read_sentinel(folder / job / f"{RUN_PREFIX}{run}", job, run))
+        doubted = untrusted(order, filter(self.sentinels.is_steady, looks)) if self._every else set()
+        for job, run in order:
+            if is_sentinel(job) or self.schedule.knows(job, run):
+                continue
+            fetched = folder / job / f"{RUN_PREFIX}{run}"
+            if (job, run) in doubted:
+                write_verdict(fetched, status=Status.THROTTLED, reason="not between two steady sentinels")
+            self._store.add_run(self._device.name, job, run, fetched)
+            status = self.schedule.record(job, run)
+            self._tell(f"{job} {status}")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Batch:
-    """Models and a plan that one start of the runner works through."""
+    """Runs that one start of the runner works through, and the models that the device lacks for them."""
 
-    def __init__(
-        self, store: CampaignStore, device: Device, install: RunnerInstall, settings: CampaignSettings
-    ) -> None:
-        self.jobs: list[str] = []
-        self._store, self._device, self._install, self._settings = store, device, install, settings
-        self._plans: list[RunPlan] = []
-        self._bytes = 0
+    def __init__(self, settings: CampaignSettings, *, on_device: frozenset[str], most_bytes: int) -> None:
+        self.plans: list[RunPlan] = []
+        self.models: dict[str, bytes] = {}
+        self._settings, self._on_device, self._most_bytes = settings, on_device, most_bytes
 
-    def has_room(self) -> bool:
-        return len(self._plans) < BATCH_RUNS and self._bytes < BATCH_BYTES
+    def __bool__(self) -> bool:
+        return bool(self.plans)
 
-    def out(self, job: str, run: int) -> PurePosixPath:
-        return self._device.workdir / "out" / job / f"run-{run}"
+    @property
+    def is_full(self) -> bool:
+        return len(self.plans) >= BATCH_RUNS or sum(map(len, self.models.values())) >= self._most_bytes
 
-    def add(self, job: Job, run: int) -> None:
+    def add(self, job: Job, run: int) -> JobSpec:
+        """Add a run of a job; returns the job's specification with its model named."""
         model = job.model()
-        sha256 = hashlib.sha256(model).hexdigest()
-        spec = replace(job.spec, model_sha256=sha256)
-        remote = self._device.workdir / "models" / f"{sha256}.onnx"
-        self._store.begin(self._device.name, spec)
-        self._device.push(model, remote)
-        self._bytes += len(model)
-        self.jobs.append(spec.job)
-        self._plans.append(_run_plan(spec, run, remote, self.out(spec.job, run), self._settings))
-
-    def run(self) -> Iterator[tuple[str, int]]:
-        """Start the runner and yield (job, run) as each is done."""
-        plan = self._device.workdir / "plan.txt"
-        self._device.push(render_plan(self._plans).encode(), plan)
-        argv = [str(self._install.runner), "--runtime", str(self._install.runtime), "--plan", str(plan)]
-        wanted = {(entry.job, entry.run) for entry in self._plans}
-        with self._device.stream(argv) as lines:
-            for line in lines:
-                word, *rest = line.split()
-                if word == "run" and len(rest) == 3:
-                    done = (rest[0], int(rest[1]))
-                    wanted.discard(done)
-                    yield done
-        self._device.clear(self._device.workdir / "models")
-        self._device.clear(self._device.workdir / "out")
-        if wanted:
-            raise RunnerError(
-                f"The runner ended without {len(wanted)} of its runs. The same command goes on from here."
-            )
+        digest = hashlib.sha256(model).hexdigest()
+        spec = replace(job.spec, model_sha256=digest)
+        if digest not in self._on_device:
+            self.models[digest] = model
+        self.plans.append(run_plan(spec, run, self._settings))
+        return spec
 
 
-class _Tally:
-    """How many good runs each job has, read from the runs themselves."""
-
-    def __init__(self, store: CampaignStore, device: str, processes: int, jobs: Sequence[Job]) -> None:
-        self._store, self._device, self._processes = store, device, processes
-        self._good: dict[str, int] = {}
-        self._tried: dict[str, int] = {}
-        self._done: set[str] = set()
-        for job in jobs:
-            name = job.spec.job
-            if store.is_done(device, name):
-                self._done.add(name)
-                continue
-            runs = store.runs_of(device, name)
-            self._tried[name] = len(runs)
-            self._good[name] = sum(_is_good(self._status(name, run)) for run in runs)
-            if self.is_complete(name):
-                store.finish(device, name)
-                self._done.add(name)
-        self._total = len(jobs) * processes
-
-    def wants_run(self, job: str, number: int) -> bool:
-        return job not in self._done and not self.is_complete(job) and self._tried[job] <= number
-
-    def next_run(self, job: str) -> int:
-        return self._tried[job]
-
-    def is_complete(self, job: str) -> bool:
-        return self._good[job] >= self._processes or self._tried[job] >= self._processes + EXTRA_RUNS
-
-    def count(self, job: str) -> Progress:
-        """Count a run that has just been pulled."""
-        status = self._status(job, self._tried[job])
-        self._tried[job] += 1
-        self._good[job] += _is_good(status)
-        done = self._processes * len(self._done) + sum(min(self._processes, good) for good in self._good.values())
-        return Progress(device=self._device, done=done, total=self._total, job=job, status=status)
-
-    def _status(self, job: str, run: int) -> Status:
-        return run_status(parse_runlog(self._store.run_log(self._device, job, run)))
-
-
-def _is_good(status: Status) -> bool:
-    """Whether a run need not be repeated: it has a number, or a reason that will not go away."""
-    return status not in {Status.CONTENDED, Status.LOST, Status.THROTTLED}
-
-
-def _cpus(facts: DeviceFacts, threads: int) -> tuple[int, ...]:
-    """The last CPUs of the fastest cluster: interrupts and housekeeping prefer the first ones."""
-    return facts.clusters[0][-threads:]
-
-
-def _job_name(kind: str, which: str, settings: CampaignSettings) -> str:
-    """Name a job; it becomes a folder and a word in a log line, so a user's file name is tamed, yet stays unique."""
-    tame = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{kind}-{which}")
-    if tame != f"{kind}-{which}" or len(tame) > _LONGEST_NAME:
-        tame = f"{tame[:_LONGEST_NAME]}-{hashlib.sha256(which.encode()).hexdigest()[:8]}"
-    return f"{tame}-{settings.provider}-t{settings.threads}"
-
-
-def _layer_job(part: SuiteLayer, cpus: tuple[int, ...], context: Context, settings: CampaignSettings) -> Job:
-    layer = part.layer
-    evict_mb = evicted_mb(part.footprint_mb or 0.0, context)
-    spec = JobSpec(
-        job=_job_name(layer.type, layer.key, settings),
-        scope=Scope.ISOLATED,
-        networks=part.networks,
-        layers=(JobLayer(name=layer.type, layer=layer),),
-        provider=settings.provider,
-        threads=settings.threads,
-        cpus=cpus,
-        spinning=settings.spinning,
-        processes=settings.processes,
-        evict_kb=int(evict_mb * 1024),
-        model_sha256="",
-    )
-    return Job(spec=spec, model=lambda: layer_model(layer, seed=settings.seed).SerializeToString(deterministic=True))
-
-
-def _network_job(part: SuiteNetwork, cpus: tuple[int, ...], settings: CampaignSettings) -> Job:
-    network = part.network
-    layers = tuple(
-        JobLayer(name=node.name, layer=node.layer, nodes=node.nodes, tensors=node.tensors) for node in network.layers
-    )
-    spec = JobSpec(
-        job=_job_name("network", part.name, settings),
-        scope=Scope.IN_NETWORK,
-        networks=(part.name,),
-        layers=layers,
-        provider=settings.provider,
-        threads=settings.threads,
-        cpus=cpus,
-        spinning=settings.spinning,
-        processes=settings.processes,
-        evict_kb=0,
-        model_sha256="",
-    )
-    return Job(spec=spec, model=lambda: part.model().SerializeToString(deterministic=True))
-
-
-def _run_plan(spec: JobSpec, run: int, model: PurePosixPath, out: PurePosixPath, settings: CampaignSettings) -> RunPlan:
-    work_ms = sum(flops(part.layer) for part in spec.layers) / _ASSUMED_FLOPS_PER_MS
-    affordable = int(settings.budget_ms / max(work_ms, 1e-3))
-    return RunPlan(
-        job=spec.job,
-        run=run,
-        model=str(model),
-        out=str(out),
-        provider=spec.provider,
-        threads=spec.threads,
-        cpus=spec.cpus,
-        spin=spec.spinning,
-        warmup=settings.warmup,
-        checkpoints=settings.checkpoints,
-        target=settings.target_relative_error,
-        budget_ms=settings.budget_ms,
-        min_iterations=settings.min_iterations,
-        profile_iterations=max(settings.min_iterations, min(settings.profile_iterations, affordable)),
-        evict_kb=spec.evict_kb,
-        timeout_s=settings.timeout_s,
-        seed=settings.seed,
-    )
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None

@@ -5,39 +5,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from parsers.jobs import DeviceRecord
 from parsers.schema import Row
 from parsers.stats import parse_campaign, write_stats
-from profiler.campaign import Report, collect, plan_jobs
-from profiler.device import Device, DeviceFacts, RunnerInstall
-from profiler.errors import CampaignError, DeviceNotFoundError
-from profiler.local import LocalDevice, measuring_lock_path
+from profiler.campaign import Patience, Report
+from profiler.device import Conditions, Device
+from profiler.errors import CampaignError, DeviceBusyError, DeviceGoneError, DeviceNotReadyError, StorageFullError
+from profiler.local import LocalDevice
+from profiler.rack import Shortfall, collect_rack
 from profiler.settings import CampaignSettings
-from profiler.store import CampaignStore, held
+from profiler.store import CampaignStore
 from profiler.suite import Suite
 
 HOST = "host"
+"""The name by which this machine is asked for."""
+ALL = "all"
+"""The word that stands for every phone that is ready."""
+
+PASSING = (DeviceGoneError, DeviceNotReadyError, DeviceBusyError, StorageFullError)
+"""What is wrong with a device for now: it leaves a campaign incomplete, and the same command finishes it later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A finished campaign: its table, its rows, and what could not be read."""
+    """A campaign: its table, its rows, what could not be read, and which devices are not done."""
 
     campaign: str
     stats_path: Path
     rows: tuple[Row, ...]
     rejects: tuple[str, ...]
+    shortfalls: tuple[Shortfall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wires:
+    """Over which wires phones are reached, and what they run."""
+
+    servers: tuple[str, ...] = ()
+    """adb servers of other bench hosts, as ``host:port``; this machine's own is always asked."""
+    runtime: Path | None = None
+    """The ONNX Runtime for Android: an AAR or a library; ``None`` takes the one that is fetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A device that can be measured, and the folder that keeps what comes back."""
+    """Devices that can be measured, and the folder that keeps what comes back."""
 
-    device: Device
+    open_devices: Callable[[CampaignStore], Sequence[Device]]
     store: CampaignStore
 
     @property
@@ -46,25 +63,45 @@ class Bench:
         return self.store.root.name
 
 
-def open_bench(settings: CampaignSettings, *, runs: Path, campaign: str | None = None) -> Bench:
-    """Find the device and the campaign's folder; nothing is written yet.
+def open_bench(
+    settings: CampaignSettings,
+    *,
+    runs: Path,
+    campaign: str | None = None,
+    wires: Wires | None = None,
+    waiting: Callable[[], None] = lambda: None,
+) -> Bench:
+    """Find the devices and the campaign's folder; nothing is written yet.
 
     Args:
-        settings: names the device, and the campaign where ``campaign`` is ``None``.
+        settings: names the devices, and the campaign where ``campaign`` is ``None``.
         runs: the folder of all campaigns.
         campaign: the campaign's name.
+        wires: how phones are reached.
+        waiting: called once if another program measures on this machine; two at once would measure each other.
 
     Raises:
         CampaignError: the name cannot be a folder's.
-        DeviceNotFoundError: there is no such device.
+        DeviceNotFoundError, DeviceNotReadyError: a device that is asked for is not there, or cannot measure now.
     """
     name = settings.campaign if campaign is None else campaign
     if not name or name.startswith(".") or "/" in name:
         raise CampaignError(f"{name!r} is no campaign name: it becomes a folder of {runs}/, so give a plain word.")
-    if settings.device != HOST:
-        raise DeviceNotFoundError(settings.device, known=(HOST,))
     store = CampaignStore(runs / name)
-    return Bench(device=LocalDevice(store.workdir), store=store)
+    if settings.device == HOST:
+        return Bench(open_devices=lambda store: (LocalDevice(store.workdir, waiting=waiting),), store=store)
+
+    from profiler.android.phone import AdbDevice, find_phones  # noqa: PLC0415 - the host needs no adb
+
+    wires = wires or Wires()
+    wanted = None if settings.device == ALL else tuple(settings.device.split("+"))
+    phones = find_phones(wanted, servers=wires.servers)
+    return Bench(
+        open_devices=lambda store: [
+            AdbDevice(phone, campaign=store.identity(), runtime=wires.runtime) for phone in phones
+        ],
+        store=store,
+    )
 
 
 def measure_suite(
@@ -73,42 +110,46 @@ def measure_suite(
     bench: Bench,
     *,
     fresh: bool = False,
+    conditions: Conditions | None = None,
+    patience: Patience | None = None,
     report: Report = lambda _: None,
-    waiting: Callable[[], None] = lambda: None,
 ) -> Measured:
-    """Measure every layer and network of a suite, or finish a campaign that was begun.
+    """Measure every layer and network of a suite on every device, or finish a campaign that was begun.
 
     Args:
         suite: what to measure.
         settings: how.
         bench: where, from :func:`open_bench` with the same settings.
         fresh: start over instead of going on.
-        report: called after every run.
-        waiting: called once if another program measures on this machine; two at once would measure each other.
+        conditions: when a phone may measure.
+        patience: how long what gets better by itself is waited for.
+        report: called after every run, from the device's own thread.
 
     Raises:
-        ProfilerError: the runner cannot be built or ended early, or the campaign was begun with other settings.
+        ProfilerError: no device could measure, one's trouble will not pass (the others' work is kept), or the campaign
+            was begun with other settings.
         ParsersError: the table cannot be written.
     """
-    store, device = bench.store, bench.device
+    store = bench.store
     with store.opened(settings, fresh=fresh):
-        facts, install = device.facts(), device.install()
-        store.write_device(_record(device, facts, install))
-        jobs = plan_jobs(suite, facts, settings)
-        with held(measuring_lock_path(), busy=waiting):
-            collect(store, device, install, jobs, settings, report)
+        devices = bench.open_devices(store)
+        shortfalls = collect_rack(
+            devices,
+            suite,
+            settings,
+            store,
+            conditions=conditions or Conditions(),
+            patience=patience or Patience(),
+            report=report,
+        )
+        if shortfalls and (not store.devices() or not isinstance(shortfalls[0].error, PASSING)):
+            raise shortfalls[0].error
         parsed = parse_campaign(store.root)
         write_stats(parsed.rows, store.stats_path)
-    return Measured(campaign=bench.campaign, stats_path=store.stats_path, rows=parsed.rows, rejects=parsed.rejects)
-
-
-def _record(device: Device, facts: DeviceFacts, install: RunnerInstall) -> DeviceRecord:
-    return DeviceRecord(
-        device=device.name,
-        kind=facts.kind,
-        soc=facts.soc,
-        os_build=facts.os_build,
-        runtime_version=install.runtime_version,
-        runner_sha256=install.runner_sha256,
-        context=facts.context,
+    return Measured(
+        campaign=bench.campaign,
+        stats_path=store.stats_path,
+        rows=parsed.rows,
+        rejects=parsed.rejects,
+        shortfalls=shortfalls,
     )

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Literal
+
+Policy = Literal["strict", "quick"]
+"""``strict`` measures again what was contended, throttled or torn; ``quick`` only says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,8 @@ class CampaignSettings:
     suite_sha256: str
     """Names the suite's layers and networks: a suite of the same name that measures something else is another."""
     device: str
+    """The devices as the user asked for them: ``host``, ``all``, or serials joined with ``+``."""
+    policy: Policy = "strict"
     provider: str = "cpu"
     threads: int = 1
     processes: int = 3
@@ -31,6 +37,12 @@ class CampaignSettings:
     profile_iterations: int = 30
     timeout_s: int = 120
     spinning: bool = True
+    sentinel_every: int = 20
+    """On a phone, runs between two looks at whether it still is as fast as at the start; 0 for none."""
+    share: bool = False
+    """Phones that are alike divide the jobs among themselves, instead of doing all of them each."""
+    power: str = "none"
+    """Where the power comes from: ``none``, ``auto``, ``battery``, ``odpm`` or ``monsoon:FILE.csv``."""
     seed: int = 0
 
     @property

@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
-from parsers.jobs import DEVICE_FILE, JOB_FILE, RUN_LOG, RUN_PREFIX, DeviceRecord, JobSpec, device_to_json, job_to_json
+from parsers.jobs import (
+    DEVICE_FILE,
+    JOB_FILE,
+    RUN_PREFIX,
+    DeviceRecord,
+    JobSpec,
+    device_to_json,
+    job_to_json,
+    read_device,
+)
 from profiler.errors import CampaignError
 from profiler.settings import CampaignSettings
 
@@ -71,6 +82,10 @@ class CampaignStore:
             return
         _write(path, text)
 
+    def devices(self) -> tuple[DeviceRecord, ...]:
+        """The devices that have worked on this campaign so far."""
+        return tuple(read_device(path.parent) for path in sorted(self.root.glob(f"*/{DEVICE_FILE}")))
+
     def is_done(self, device: str, job: str) -> bool:
         """Whether a job's folder is in place."""
         return (self.device_folder(device) / job / JOB_FILE).is_file()
@@ -80,15 +95,40 @@ class CampaignStore:
         names = (entry.name for entry in self._staging(device, job).glob(f"{RUN_PREFIX}*") if entry.suffix != ".part")
         return tuple(sorted(int(name.removeprefix(RUN_PREFIX)) for name in names))
 
-    @contextlib.contextmanager
-    def new_run(self, device: str, job: str, run: int) -> Iterator[Path]:
-        """Give a path for a run's folder, which is in place when the context ends without an error."""
-        final = self._staging(device, job) / f"{RUN_PREFIX}{run}"
-        part = final.with_name(f"{final.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.rename(final)
+    def run_folder(self, device: str, job: str, run: int) -> Path:
+        """Where a run of an unfinished job lies."""
+        return self._staging(device, job) / f"{RUN_PREFIX}{run}"
+
+    def add_run(self, device: str, job: str, run: int, folder: Path) -> None:
+        """Put a run that was fetched in place, in one step."""
+        folder.rename(self.run_folder(device, job, run))
+
+    def incoming(self, device: str) -> Path:
+        """A path for what is about to be fetched from a device; the fetching puts it there in one step, or not at all."""
+        folder = self.device_folder(device) / ".incoming"
+        folder.mkdir(parents=True, exist_ok=True)
+        return next(path for number in itertools.count() if not (path := folder / str(number)).exists())
+
+    def fetched(self, device: str) -> tuple[Path, ...]:
+        """What was fetched and not yet put in place, the oldest first."""
+        folders = (self.device_folder(device) / ".incoming").glob("[0-9]*")
+        return tuple(sorted((path for path in folders if path.name.isdecimal()), key=lambda path: int(path.name)))
+
+    def write_order(self, device: str, runs: Sequence[tuple[str, int]]) -> None:
+        """Write down in which order a device is about to do runs, as (job, run)."""
+        _write(self._order(device), json.dumps(list(runs)))
+
+    def read_order(self, device: str) -> list[tuple[str, int]]:
+        """Read what :meth:`write_order` wrote last; nothing where there is none."""
+        path = self._order(device)
+        return [(job, run) for job, run in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+
+    def identity(self) -> str:
+        """Sixteen hexadecimal digits that name this campaign's folder: a campaign started over is another."""
+        path = self.root / ".identity"
+        if not path.is_file():
+            _write(path, secrets.token_hex(8))
+        return path.read_text(encoding="utf-8").strip()
 
     def begin(self, device: str, spec: JobSpec) -> None:
         """Write ``job.json`` of a job that is about to get its first run."""
@@ -96,24 +136,20 @@ class CampaignStore:
         if not path.is_file():
             _write(path, job_to_json(spec))
 
-    def run_log(self, device: str, job: str, run: int) -> bytes:
-        """Read the runner's log of one run of an unfinished job."""
-        return (self._staging(device, job) / f"{RUN_PREFIX}{run}" / RUN_LOG).read_bytes()
-
     def finish(self, device: str, job: str) -> None:
         """Rename a job's folder into place; from here on the job is done."""
-        staging = self._staging(device, job)
-        for part in staging.glob("*.part"):
-            shutil.rmtree(part, ignore_errors=True)
-        staging.rename(self.device_folder(device) / job)
+        self._staging(device, job).rename(self.device_folder(device) / job)
 
     def clean(self, device: str) -> None:
         """Remove what a finished campaign does not need."""
-        shutil.rmtree(self.device_folder(device) / ".staging", ignore_errors=True)
-        shutil.rmtree(self.workdir, ignore_errors=True)
+        for name in (".staging", ".incoming"):
+            shutil.rmtree(self.device_folder(device) / name, ignore_errors=True)
 
     def _refuse(self) -> None:
         raise CampaignError(f"{self.root}: another program is working on this campaign.")
+
+    def _order(self, device: str) -> Path:
+        return self.device_folder(device) / ".incoming" / "order.json"
 
     def _staging(self, device: str, job: str) -> Path:
         return self.device_folder(device) / ".staging" / job

@@ -12,8 +12,8 @@ import pytest
 
 from parsers.schema import DeviceKind, Origin, Status
 from parsers.stats import parse_campaign, read_stats
-from profiler.campaign import fingerprint
 from profiler.errors import DeviceNotFoundError
+from profiler.job_plans import fingerprint
 from profiler.measure import Measured, measure_suite, open_bench
 from profiler.settings import CampaignSettings
 from profiler.suite import Suite, suite_from_layers, suite_from_models

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -32,9 +31,10 @@ def spec(job: str) -> JobSpec:
 
 
 def add_run(store: CampaignStore, job: str, run: int, log: bytes = b"") -> None:
-    with store.new_run("host", job, run) as folder:
-        folder.mkdir()
-        (folder / "runner.log").write_bytes(log)
+    fetched = store.incoming("host")
+    fetched.mkdir()
+    (fetched / "runner.log").write_bytes(log)
+    store.add_run("host", job, run, fetched)
 
 
 def test_a_job_is_done_only_when_its_folder_is_in_place(tmp_path: Path) -> None:
@@ -52,19 +52,29 @@ def test_a_job_is_done_only_when_its_folder_is_in_place(tmp_path: Path) -> None:
     assert read_job(folder) == spec("relu")
 
 
-def test_a_run_that_was_cut_off_does_not_count_and_leaves_nothing_in_the_finished_job(tmp_path: Path) -> None:
+def test_what_was_fetched_waits_in_order_until_it_is_put_in_place(tmp_path: Path) -> None:
     store = CampaignStore(tmp_path / "demo")
-    store.begin("host", spec("relu"))
-    add_run(store, "relu", 0)
-    with pytest.raises(FileNotFoundError), store.new_run("host", "relu", 1) as folder:
-        shutil.copytree(tmp_path / "gone", folder)
+    for _ in range(3):
+        store.incoming("host").mkdir()
+    store.write_order("host", [("relu", 0), ("conv", 2)])
+    first, second, third = store.fetched("host")
+    first.rename(tmp_path / "away")
 
-    runs = store.runs_of("host", "relu")
-    store.finish("host", "relu")
+    assert [path.name for path in (first, second, third)] == ["0", "1", "2"]
+    assert store.fetched("host") == (second, third)
+    assert store.incoming("host") == first
+    assert store.read_order("host") == [("relu", 0), ("conv", 2)]
 
-    assert runs == (0,)
-    names = sorted(path.name for path in (store.device_folder("host") / "relu").iterdir())
-    assert names == ["job.json", "run-0"]
+
+def test_a_campaign_started_over_is_another_campaign(tmp_path: Path) -> None:
+    store = CampaignStore(tmp_path / "demo")
+    with store.opened(SETTINGS, fresh=False):
+        before, again = store.identity(), store.identity()
+    with store.opened(SETTINGS, fresh=True):
+        after = store.identity()
+
+    assert before == again
+    assert before != after
 
 
 def test_a_campaign_is_held_by_one_program_and_free_again_afterwards(tmp_path: Path) -> None:
