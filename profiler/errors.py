@@ -10,8 +10,10 @@
     ├── DeviceNotReadyError    a device is there, but cannot measure now
     ├── DeviceBusyError        another program has it
     ├── DeviceGoneError        it went away in the middle: unplugged, rebooted, offline
+    ├── DeviceAnswerError      what it answered cannot be read
     ├── StorageFullError       it has no room
     ├── CampaignError          a campaign's folder belongs to other settings, or is in use
+    ├── NotComparableError     two campaigns measured different things
     ├── RunnerError            the runner stopped before its plan was done
     └── VirtualPhoneError      a virtual phone cannot be what is asked of it
 """
@@ -59,12 +61,20 @@ class DeviceGoneError(ProfilerError):
     """A device went away in the middle: unplugged, rebooted, offline. It may come back; nothing that it finished is lost."""
 
 
+class DeviceAnswerError(ProfilerError):
+    """What a device answered is cut off or makes no sense."""
+
+
 class StorageFullError(ProfilerError):
     """A device has no room left for what it is sent or what it measures."""
 
 
 class CampaignError(ProfilerError):
     """A campaign's folder belongs to other settings, or another program is working on it."""
+
+
+class NotComparableError(ProfilerError):
+    """Two campaigns differ in more than the day: another device, context, runtime or setting."""
 
 
 class RunnerError(ProfilerError):
