@@ -202,7 +202,10 @@ class Measurement:
     power_mw: float | None = _column("mW", "power net of awake idle", default=None)
     power_gross_mw: float | None = _column("mW", "power with idle", default=None)
     energy_mj: float | None = _column("mJ", "energy of one run", default=None)
-    power_source: str | None = _column("category", "sensor or formula behind power", default=None)
+    energy_error_mj: float | None = _column("mJ", "half-width of energy_mj's 95 % interval", default=None)
+    power_source: str | None = _column(
+        "category", "sensor or formula behind power; 'refused: <reason>' where a recording told none", default=None
+    )
     clock_observed_ghz: float | None = _column("GHz", "clock seen during the run", default=None)
     temperature_c: float | None = _column("°C", "temperature at the run's end", default=None)
     thermal_status: int | None = _column("1", "Android thermal status, 0 is none", default=None)

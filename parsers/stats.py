@@ -26,6 +26,9 @@ from parsers.schema import COLUMNS, SCHEMA_VERSION, Column, Row, row_values
 KEY = ("campaign", "device", "job")
 """What makes a row of the table unique."""
 
+ADDED_LATER = frozenset({"energy_error_mj"})
+"""Columns that tables of this schema version may lack, because they were written before."""
+
 _VERSION = b"autocomet.schema_version"
 
 _ARROW_TYPES: dict[type, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
@@ -124,7 +127,8 @@ def read_stats(path: Path) -> pd.DataFrame:
     """Read a stats table.
 
     Returns:
-        One row per job, with the columns of ``parsers.schema.COLUMNS`` in their order. Nulls are NaN or None.
+        One row per job, with the columns of ``parsers.schema.COLUMNS`` in their order. Nulls are NaN or None; a column
+        that the table is older than is null throughout.
 
     Raises:
         StatsError: no such file, not a complete Parquet file, another schema version, or a column is missing.
@@ -141,9 +145,12 @@ def read_stats(path: Path) -> pd.DataFrame:
     version = (table.schema.metadata or {}).get(_VERSION, b"none").decode()
     if version != str(SCHEMA_VERSION):
         raise StatsError(f"{path}: schema version {version}, this program reads {SCHEMA_VERSION}. Parse it again.")
-    missing = [column.name for column in COLUMNS if column.name not in table.column_names]
+    absent = [column for column in COLUMNS if column.name not in table.column_names]
+    missing = [column.name for column in absent if column.name not in ADDED_LATER]
     if missing:
         raise StatsError(f"{path}: no column {', '.join(missing)}. Parse the campaign again with 'profile parse'.")
+    for column in absent:
+        table = table.append_column(column.name, pa.nulls(table.num_rows, _ARROW_TYPES[column.kind]))
     return _to_frame(table.select([column.name for column in COLUMNS]))
 
 

@@ -141,3 +141,24 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(StatsError, match="cannot be written"):
         write_stats([row(CONV, "a")], tmp_path / "file" / "stats.parquet")
+
+
+def test_a_table_from_before_energies_had_bars_is_read_with_null_bars(tmp_path: Path) -> None:
+    path = tmp_path / "stats.parquet"
+    write_stats([row(CONV, "a")], path)
+    older = pq.read_table(path).drop_columns(["energy_error_mj"])
+    pq.write_table(older, path)
+
+    table = read_stats(path)
+
+    assert list(table.columns) == [column.name for column in COLUMNS]
+    assert table["energy_error_mj"].isna().all()
+
+
+def test_a_table_without_a_column_that_was_always_there_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "stats.parquet"
+    write_stats([row(CONV, "a")], path)
+    pq.write_table(pq.read_table(path).drop_columns(["energy_mj"]), path)
+
+    with pytest.raises(StatsError, match="no column energy_mj"):
+        read_stats(path)
