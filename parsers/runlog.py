@@ -4,32 +4,31 @@ The runner numbers its lines, and its last record carries their count and a chec
 either *whole*, and then its numbers are taken, or it is *damaged* (lines missing, cut or altered), and then the run is
 ``lost`` and has no numbers: there is no reading of half a log.
 
-A message is ``<number> <job> <run> <record> key=value ...`` with values percent-escaped; the records are ``start``,
-``env``, ``memory``, ``samples``, ``clock``, ``profile`` and ``end``. Records of other names are left alone.
+The records (:mod:`parsers.run_records`) are ``start``, ``phone``, ``env``, ``memory``, ``samples``, ``clock``,
+``profile`` and ``end``. Those of other names are left alone.
 """
 
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
-from urllib.parse import unquote
 
 from parsers.errors import RunLogError
-from parsers.logcat import RecordFlag, parse_threadtime
+from parsers.phone_state import PhoneState, read_phone_state
+from parsers.run_records import Record, damage_of, missing_numbers, only_record, read_records
 from parsers.schema import Status
 
-TAG = "AutoCoMET"
 PROTOCOL = 1
 
 CONTENDED_FRACTION = 0.2
 """A run with more than this part of its iterations dropped shared the CPU with others."""
 
+THROTTLED_FRACTION = 0.95
+"""A run whose clock fell below this part of what it was at the start was slowed down by the device."""
+
 _SLEEP_TOLERANCE_NS = 50_000_000
-_NUMBER = re.compile(r"[0-9]{1,7}")
-_INTEGER = re.compile(r"-?[0-9]+")
+_CHECKSUM = re.compile(r"[0-9a-f]{8}")
 _SAMPLE = re.compile(r"[0-9]+\.[0-9]{3}!?")
 _RUNNER_STATUSES = frozenset({Status.OK, Status.UNSUPPORTED, Status.OUT_OF_MEMORY, Status.CRASHED, Status.TIMED_OUT})
 
@@ -57,12 +56,18 @@ class RunLog:
 
     protocol: int | None = None
     runtime_version: str | None = None
+    providers: tuple[str, ...] = ()
+    """Execution providers that the runtime has, as it spells them."""
     provider: str | None = None
     """Execution provider asked for."""
     threads: int | None = None
     affinity: str | None = None
     """CPUs that the run could use, as ``0-3,6``."""
     spinning: bool | None = None
+    phone_before: PhoneState | None = None
+    """What the gate told last before the run, at most some ten seconds earlier; ``None`` where there is no gate."""
+    phone_after: PhoneState | None = None
+    """... and right after it, where the gate was due again by then."""
 
     wall_us: tuple[float, ...] = ()
     """Duration of each iteration that counts, in order."""
@@ -74,13 +79,20 @@ class RunLog:
     resident_mb: float | None = None
     run_peak_mb: float | None = None
     clock_ghz: float | None = None
-    """Average clock of the first CPU while it was measured; ``None`` where the kernel does not tell."""
+    """Clock of the first CPU while it was measured; ``None`` where the kernel does not tell."""
+    clock_averaged: bool = False
+    """It is the average over that time, from the kernel's own count, and not a reading at its end."""
+    clock_start_ghz: float | None = None
+    """... when the measuring began."""
     profile_warmup_runs: int = 0
     """Leading runs in the profile that are warm-up."""
     profile_runs: int = 0
     """Runs in the profile behind those."""
     profile_preempted: tuple[int, ...] = ()
     """During which of those others took the CPU, from 0 on."""
+    profile_bytes: int | None = None
+    """Size of the profile's file as it was written; ``None`` in logs of runners that did not tell."""
+    profile_crc32: int | None = None
 
     @property
     def iterations(self) -> int:
@@ -92,15 +104,24 @@ class RunLog:
         """Whether more than a fifth of the iterations were dropped."""
         return self.dropped > CONTENDED_FRACTION * self.iterations
 
+    @property
+    def throttled(self) -> bool:
+        """Whether the device slowed itself down: its clock fell by more than a twentieth, or its thermal status rose.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
-    number: int
-    job: str
-    run: int
-    name: str
-    values: Mapping[str, str]
-    message: str
+        Only an averaged clock is judged: a reading tells of one moment, and on some machines it swings by more than that.
+        """
+        return self._clock_fell or self._thermal_status_rose
+
+    @property
+    def _clock_fell(self) -> bool:
+        if not self.clock_averaged or self.clock_ghz is None or self.clock_start_ghz is None:
+            return False
+        return self.clock_ghz < THROTTLED_FRACTION * self.clock_start_ghz
+
+    @property
+    def _thermal_status_rose(self) -> bool:
+        before, after = (state.thermal_status if state else None for state in (self.phone_before, self.phone_after))
+        return before is not None and after is not None and after > before
 
 
 def parse_runlog(data: bytes) -> RunLog:
@@ -113,74 +134,27 @@ def parse_runlog(data: bytes) -> RunLog:
         RunLogError: the log is as the runner wrote it, but says what this program cannot take: another protocol, or
             counts that contradict the records.
     """
-    records = [
-        record
-        for line in parse_threadtime(data)
-        if line.tag == TAG and RecordFlag.UNTERMINATED not in line.flags
-        if (record := _record(line.message)) is not None
-    ]
-    records = sorted({record.message: record for record in records}.values(), key=lambda record: record.number)
-    damage = _damage(records)
+    records = read_records(data)
+    damage = damage_of(records)
     if damage:
         job, run = (records[0].job, records[0].run) if records else (None, None)
         lost = RunLog(job=job, run=run, status=Status.LOST, detail=damage, complete=False)
-        return replace(lost, missing_lines=_missing(records))
+        return replace(lost, missing_lines=missing_numbers(records))
     return _whole(records)
 
 
-def _record(message: str) -> _Record | None:
-    """Read a message; ``None`` where it is none of the runner's, which the numbering will show."""
-    number, _, rest = message.partition(" ")
-    words = rest.split(" ")
-    if len(words) < 3 or not _NUMBER.fullmatch(number) or not _NUMBER.fullmatch(words[1]):
-        return None
-    pairs = [word.partition("=") for word in words[3:]]
-    values = {key: unquote(value) for key, _, value in pairs}
-    return _Record(number=int(number), job=words[0], run=int(words[1]), name=words[2], values=values, message=message)
-
-
-def _damage(records: Sequence[_Record]) -> str:
-    """Say what shows that these are not all the records as they were written; an empty text where nothing does."""
-    if not records:
-        return "no record of the runner"
-    numbers = [record.number for record in records]
-    missing = _missing(records)
-    runs = sorted({f"{record.job} {record.run}" for record in records})
-    signs = (
-        (len(runs) > 1, f"lines of several runs: {', '.join(runs)}"),
-        (bool(missing), f"{len(missing)} lines missing, the first of them number {missing[0] if missing else 0}"),
-        (len(numbers) != len(set(numbers)), "several lines have the same number"),
-        (records[0].name != "start", "no start marker"),
-        (records[-1].name != "end", f"no end marker behind line {numbers[-1]}"),
-        (not _checksum_fits(records), "the checksum does not fit: lines were altered"),
-    )
-    return next((sign for seen, sign in signs if seen), "")
-
-
-def _missing(records: Sequence[_Record]) -> tuple[int, ...]:
-    numbers = {record.number for record in records}
-    return tuple(number for number in range(1, max(numbers, default=0)) if number not in numbers)
-
-
-def _checksum_fits(records: Sequence[_Record]) -> bool:
-    """Check the CRC-32 that the last message ends with, over all messages up to itself."""
-    covered, _, checksum = records[-1].message.rpartition(" crc=")
-    text = "".join([*(record.message for record in records[:-1]), covered])
-    return checksum == f"{zlib.crc32(text.encode(errors='surrogateescape')):08x}"
-
-
-def _whole(records: Sequence[_Record]) -> RunLog:
+def _whole(records: Sequence[Record]) -> RunLog:
     """Read the records of a whole log."""
     start, end = records[0], records[-1]
-    protocol = _integer(start, "protocol")
+    protocol = start.integer("protocol")
     if protocol != PROTOCOL:
-        _contradict(start, f"protocol={protocol}, which this program does not read (it reads {PROTOCOL})")
-    if _integer(end, "lines") != len(records):
-        _contradict(end, f"lines={end.values['lines']} where there are {len(records)}")
-    status = _text(end, "status")
+        start.contradict(f"protocol={protocol}, which this program does not read (it reads {PROTOCOL})")
+    if end.integer("lines") != len(records):
+        end.contradict(f"lines={end.values['lines']} where there are {len(records)}")
+    status = end.text("status")
     if status not in _RUNNER_STATUSES:
-        _contradict(end, f"status={status}, which is not the runner's to say")
-    env = _only(records, "env")
+        end.contradict(f"status={status}, which is not the runner's to say")
+    env = only_record(records, "env")
     run = RunLog(
         job=start.job,
         run=start.run,
@@ -188,29 +162,32 @@ def _whole(records: Sequence[_Record]) -> RunLog:
         detail=end.values.get("detail", ""),
         complete=True,
         protocol=protocol,
-        runtime_version=_text(env, "runtime") if env else None,
-        provider=_text(start, "provider"),
-        threads=_integer(start, "threads"),
-        affinity=_text(env, "affinity") if env else None,
-        spinning=_integer(start, "spin") == 1,
+        runtime_version=env.text("runtime") if env else None,
+        providers=tuple(env.text("providers").split(",")) if env and "providers" in env.values else (),
+        provider=start.text("provider"),
+        threads=start.integer("threads"),
+        affinity=env.text("affinity") if env else None,
+        spinning=start.integer("spin") == 1,
+        phone_before=_phone(records, "before"),
+        phone_after=_phone(records, "after"),
     )
     if _slept_ns(start, end) > _SLEEP_TOLERANCE_NS:
         return replace(run, status=Status.LOST, detail="the device slept during the run", slept=True)
     return _measured(run, records) if run.status is Status.OK else run
 
 
-def _measured(run: RunLog, records: Sequence[_Record]) -> RunLog:
+def _measured(run: RunLog, records: Sequence[Record]) -> RunLog:
     """Add what a run that went well has measured."""
     end = records[-1]
     samples = _samples(records)
     kept = tuple(float(sample) for sample in samples if not sample.endswith("!"))
     dropped = len(samples) - len(kept)
-    if (len(samples), dropped) != (_integer(end, "samples"), _integer(end, "dropped")):
+    if (len(samples), dropped) != (end.integer("samples"), end.integer("dropped")):
         said = f"samples={end.values['samples']} dropped={end.values['dropped']}"
-        _contradict(end, f"{said} where there are {len(samples)} and {dropped}")
-    memory = _only(records, "memory")
-    clock = _only(records, "clock")
-    profile = _only(records, "profile")
+        end.contradict(f"{said} where there are {len(samples)} and {dropped}")
+    memory = only_record(records, "memory")
+    clock = only_record(records, "clock")
+    profile = only_record(records, "profile")
     return replace(
         run,
         wall_us=kept,
@@ -219,70 +196,67 @@ def _measured(run: RunLog, records: Sequence[_Record]) -> RunLog:
         load_peak_mb=_memory_mb(memory, "load_peak_kb"),
         resident_mb=_memory_mb(memory, "resident_kb"),
         run_peak_mb=_memory_mb(memory, "run_peak_kb"),
-        clock_ghz=_integer(clock, "khz") / 1e6 if clock else None,
-        profile_warmup_runs=_integer(profile, "warmup") if profile else 0,
-        profile_runs=_integer(profile, "iterations") if profile else 0,
+        clock_ghz=_ghz(clock, "khz"),
+        clock_averaged=clock is not None and clock.values.get("source") == "time_in_state",
+        clock_start_ghz=_ghz(clock, "start_khz"),
+        profile_warmup_runs=profile.integer("warmup") if profile else 0,
+        profile_runs=profile.integer("iterations") if profile else 0,
         profile_preempted=_preempted(profile) if profile else (),
+        profile_bytes=profile.integer_or_none("bytes") if profile else None,
+        profile_crc32=_checksum(profile) if profile else None,
     )
 
 
-def _samples(records: Sequence[_Record]) -> list[str]:
+def _samples(records: Sequence[Record]) -> list[str]:
     """Put the sample lines together, as they stand: ``12.345``, or ``12.345!`` for a dropped one."""
     samples: list[str] = []
     for record in records:
         if record.name != "samples":
             continue
-        if _integer(record, "first") != len(samples):
-            _contradict(record, f"first={record.values['first']} where {len(samples)} samples came before")
-        samples += _text(record, "us").split(",")
+        if record.integer("first") != len(samples):
+            record.contradict(f"first={record.values['first']} where {len(samples)} samples came before")
+        samples += record.text("us").split(",")
     malformed = [sample for sample in samples if not _SAMPLE.fullmatch(sample)]
     if malformed:
         raise RunLogError(f"Run {records[0].job} {records[0].run}: {malformed[0]!r} is no duration in microseconds.")
     return samples
 
 
-def _preempted(profile: _Record) -> tuple[int, ...]:
-    marks = _text(profile, "preempted")
-    if len(marks) != _integer(profile, "iterations") or set(marks) - {"0", "1"}:
-        _contradict(profile, f"preempted={marks} for iterations={profile.values['iterations']}")
+def _preempted(profile: Record) -> tuple[int, ...]:
+    marks = profile.text("preempted")
+    if len(marks) != profile.integer("iterations") or set(marks) - {"0", "1"}:
+        profile.contradict(f"preempted={marks} for iterations={profile.values['iterations']}")
     return tuple(run for run, mark in enumerate(marks) if mark == "1")
 
 
-def _memory_mb(memory: _Record | None, key: str, *, net: bool = True) -> float | None:
+def _checksum(profile: Record) -> int | None:
+    text = profile.values.get("crc")
+    if text is not None and not _CHECKSUM.fullmatch(text):
+        profile.contradict(f"crc={text}, which is no checksum")
+    return int(text, base=16) if text is not None else None
+
+
+def _ghz(clock: Record | None, key: str) -> float | None:
+    khz = clock.integer_or_none(key) if clock else None
+    return khz / 1e6 if khz is not None else None
+
+
+def _phone(records: Sequence[Record], moment: str) -> PhoneState | None:
+    told = [record for record in records if record.name == "phone" and record.text("moment") == moment]
+    if len(told) > 1:
+        told[1].contradict(f"a second phone record of the moment {moment}")
+    return read_phone_state(told[0].values) if told else None
+
+
+def _memory_mb(memory: Record | None, key: str, *, net: bool = True) -> float | None:
     if memory is None or key not in memory.values or "baseline_kb" not in memory.values:
         return None
-    kilobytes = _integer(memory, key) - (_integer(memory, "baseline_kb") if net else 0)
+    kilobytes = memory.integer(key) - (memory.integer("baseline_kb") if net else 0)
     megabytes = kilobytes * 1024 / 1e6
     return megabytes if megabytes >= 1 else None
 
 
-def _slept_ns(start: _Record, end: _Record) -> int:
+def _slept_ns(start: Record, end: Record) -> int:
     """How much more time passed by the clock that counts suspended time than by the one that does not."""
-    boottime, monotonic = (_integer(end, key) - _integer(start, key) for key in ("boottime_ns", "monotonic_ns"))
+    boottime, monotonic = (end.integer(key) - start.integer(key) for key in ("boottime_ns", "monotonic_ns"))
     return boottime - monotonic
-
-
-def _only(records: Sequence[_Record], name: str) -> _Record | None:
-    found = [record for record in records if record.name == name]
-    if len(found) > 1:
-        _contradict(found[1], f"a second {name} record")
-    return found[0] if found else None
-
-
-def _text(record: _Record, key: str) -> str:
-    if key not in record.values:
-        _contradict(record, f"no {key}")
-    return record.values[key]
-
-
-def _integer(record: _Record, key: str) -> int:
-    text = _text(record, key)
-    if not _INTEGER.fullmatch(text):
-        _contradict(record, f"{key}={text}, which is no integer")
-    return int(text)
-
-
-def _contradict(record: _Record, what: str) -> NoReturn:
-    raise RunLogError(
-        f"Run {record.job} {record.run}, line {record.number} ({record.name}): {what}. Measure this run again."
-    )

@@ -1,43 +1,43 @@
 /* AutoCoMET's runner: measures ONNX models on the device that it runs on.
  *
- *     runner --runtime LIBONNXRUNTIME --plan FILE [--parent PID]
+ *     runner --runtime LIBONNXRUNTIME --plan FILE [--parent PID] [--gate SCRIPT] [--beat FILE]
  *     runner --version
  *
  * Works through a plan (plan.h), one forked child per run, and leaves a folder with a log (log.h) and a profile for
  * each. Prints `run <job> <run> <status>` as each is done and `end <count>` at the end. Ends when its parent does; with
- * --parent it also notices that the parent was gone before it began. Exit codes: 0, 2 (plan, runtime or folder cannot be
- * used; stderr says why), 128 + signal.
+ * --parent it also notices that the parent was gone before it began.
+ *
+ * With --gate a script decides when it measures (gate.h): `phone <state>` and `wait <reason>` are printed. With --beat it
+ * gives signs of life (await.h). Where the environment names a file in AUTOCOMET_TURN, a run waits until it can lock it.
+ *
+ * Exit codes: 0; 2 (plan, runtime or folder cannot be used; stderr says why); 3 (the gate says stop; stderr says why);
+ * 128 + signal.
  */
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "ort.h"
+#include "await.h"
+#include "console.h"
+#include "gate.h"
 #include "outcome.h"
 #include "plan.h"
 #include "supervise.h"
 
 static const char VERSION[] = "autocomet-runner 1 protocol 1 plan 1\n";
-static const char USAGE[] = "usage: runner --runtime LIBONNXRUNTIME --plan FILE [--parent PID] | --version\n";
+static const char USAGE[] = "usage: runner --runtime LIBONNXRUNTIME --plan FILE [--parent PID] [--gate SCRIPT]\n"
+                            "              [--beat FILE] | --version\n";
 
 struct arguments {
-    const char *runtime, *plan;
+    const char *runtime, *plan, *gate, *beat;
     pid_t parent; /* 0: not told */
 };
 
-/* Write to a descriptor in one piece; 0 or -1. Plain write: stdio would be the parent's largest part. */
-static int put(int fd, const char *text) {
-    return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
-}
-
-static int complain(const char *subject, const char *reason) {
-    char text[2048];
-    snprintf(text, sizeof text, "runner: %s: %s\n", subject, reason);
-    put(STDERR_FILENO, text);
+static int refuse(const char *subject, const char *reason) {
+    complain("runner: %s: %s\n", subject, reason);
     return EXIT_REFUSED;
 }
 
@@ -46,6 +46,8 @@ static int parse_arguments(int count, char **words, struct arguments *arguments)
     for (int i = 1; i + 1 < count; i += 2) {
         if (strcmp(words[i], "--runtime") == 0) arguments->runtime = words[i + 1];
         else if (strcmp(words[i], "--plan") == 0) arguments->plan = words[i + 1];
+        else if (strcmp(words[i], "--gate") == 0) arguments->gate = words[i + 1];
+        else if (strcmp(words[i], "--beat") == 0) arguments->beat = words[i + 1];
         else if (strcmp(words[i], "--parent") == 0) arguments->parent = (pid_t)atoi(words[i + 1]);
         else return -1;
     }
@@ -61,40 +63,45 @@ static int check_plan(struct plan *plan) {
     return got;
 }
 
-static int work_through(struct plan *plan, const char *runtime, struct outcome *outcome) {
+static int work_through(struct plan *plan, const char *runtime, struct gate *gate, struct outcome *outcome) {
     struct plan_run run;
     unsigned done = 0;
-    char text[256];
+    beat_now(gate->beat);
     while (plan_next(plan, &run) > 0) {
-        int result = supervise(&run, runtime, outcome);
-        if (result == EXIT_REFUSED) return complain(run.job, outcome->detail);
+        int result = gate_pass(gate);
+        if (result == EXIT_GATED) complain("runner: the gate: %s\n", gate->reason);
         if (result != 0) return result;
-        snprintf(text, sizeof text, "run %s %lld %s\n", run.job, run.run, status_name(outcome->status));
-        if (put(STDOUT_FILENO, text) < 0) return 128 + SIGPIPE;
+        result = supervise(&run, runtime, gate, outcome);
+        if (result == EXIT_REFUSED) complain("runner: %s: %s\n", run.job, outcome->detail);
+        if (result != 0) return result;
+        beat_now(gate->beat);
+        if (!say("run %s %lld %s\n", run.job, run.run, status_name(outcome->status))) return 128 + SIGPIPE;
         done++;
         int stop = stop_signal();
         if (stop) return 128 + stop;
     }
-    snprintf(text, sizeof text, "end %u\n", done);
-    return put(STDOUT_FILENO, text) < 0 ? 128 + SIGPIPE : 0;
+    gate_last_look(gate);
+    return say("end %u\n", done) ? 0 : 128 + SIGPIPE;
 }
 
 int main(int count, char **words) {
     struct arguments arguments;
     struct plan plan;
-    if (count == 2 && strcmp(words[1], "--version") == 0) return put(STDOUT_FILENO, VERSION) < 0;
+    if (count == 2 && strcmp(words[1], "--version") == 0) return !say("%s", VERSION);
     if (parse_arguments(count, words, &arguments) < 0) {
-        put(STDERR_FILENO, USAGE);
+        complain("%s", USAGE);
         return EXIT_REFUSED;
     }
     pid_t parent = arguments.parent ? arguments.parent : getppid();
-    supervise_prepare();
+    await_prepare();
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) return 128 + SIGTERM;
-    if (access(arguments.runtime, R_OK) < 0) return complain(arguments.runtime, "no such runtime library");
-    if (plan_open(&plan, arguments.plan) < 0 || check_plan(&plan) < 0) return complain(arguments.plan, plan.error);
+    if (access(arguments.runtime, R_OK) < 0) return refuse(arguments.runtime, "no such runtime library");
+    if (plan_open(&plan, arguments.plan) < 0 || check_plan(&plan) < 0) return refuse(arguments.plan, plan.error);
     struct outcome *outcome =
         mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (outcome == MAP_FAILED) return complain("runner", "no memory");
-    return work_through(&plan, arguments.runtime, outcome);
+    if (outcome == MAP_FAILED) return refuse("runner", "no memory");
+    struct beat beat = {.file = arguments.beat};
+    struct gate gate = {.script = arguments.gate, .beat = &beat};
+    return work_through(&plan, arguments.runtime, &gate, outcome);
 }

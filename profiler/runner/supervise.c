@@ -6,12 +6,14 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "await.h"
 #include "child.h"
 #include "folder.h"
 #include "log.h"
@@ -25,41 +27,6 @@ const char *status_name(enum status status) {
         [STATUS_CRASHED] = "crashed", [STATUS_TIMED_OUT] = "timed_out", [STATUS_OUT_OF_MEMORY] = "out_of_memory",
     };
     return NAMES[status];
-}
-
-static sigset_t awaited_signals(void) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGCHLD);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    return set;
-}
-
-void supervise_prepare(void) {
-    sigset_t set = awaited_signals();
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a reader that has gone shows as EPIPE */
-}
-
-/* Wait for a signal until the deadline. Returns it, or 0 when the time is up. */
-static int await_signal(long long deadline_ns) {
-    sigset_t set = awaited_signals();
-    for (;;) {
-        long long left = deadline_ns - now_ns(CLOCK_MONOTONIC);
-        if (left < 0) left = 0;
-        struct timespec wait = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
-        int signal_number = sigtimedwait(&set, NULL, &wait);
-        if (signal_number > 0) return signal_number;
-        if (errno == EAGAIN) return 0;
-    }
-}
-
-int stop_signal(void) {
-    int signal_number = await_signal(0);
-    while (signal_number == SIGCHLD) signal_number = await_signal(0);
-    return signal_number;
 }
 
 __attribute__((format(printf, 3, 4))) static void judge(struct outcome *outcome, enum status status,
@@ -94,6 +61,17 @@ static bool log_start(struct log *log, const struct plan_run *plan) {
     line_whole(&line, "timeout_s", plan->timeout_s);
     line_whole(&line, "seed", plan->seed);
     line_text(&line, "model", slash ? slash + 1 : plan->model);
+    return line_end(&line, log);
+}
+
+/* What the gate told of the device, word for word. */
+static bool log_phone(struct log *log, const struct gate *gate, const char *moment) {
+    struct line line;
+    if (gate->phone[0] == '\0') return true;
+    line_begin(&line, log, "phone");
+    line_text(&line, "moment", moment);
+    line_add(&line, " ");
+    line_add(&line, gate->phone);
     return line_end(&line, log);
 }
 
@@ -145,34 +123,45 @@ static int judge_end(int wait_status, bool overdue, const struct plan_run *plan,
 }
 
 /* Wait for the child to end; kill it when it is overdue or the runner is to stop. Same results as supervise. */
-static int watch(pid_t child, const struct plan_run *plan, struct outcome *outcome) {
-    long long deadline = now_ns(CLOCK_MONOTONIC) + plan->timeout_s * 1000000000;
+static int watch(pid_t child, const struct plan_run *plan, struct beat *beat, struct outcome *outcome) {
+    long long seen_ns = now_ns(CLOCK_MONOTONIC);
     for (;;) {
-        int signal_number = await_signal(deadline);
+        bool begun = outcome->begun;
         int wait_status;
-        if (signal_number == SIGCHLD) {
-            if (waitpid(child, &wait_status, WNOHANG) == child) return judge_end(wait_status, false, plan, outcome);
+        int stopped = await_child(child, seen_ns + (begun ? plan->timeout_s : 1) * 1000000000, beat, &wait_status);
+        if (stopped == 0) return judge_end(wait_status, false, plan, outcome);
+        if (stopped < 0 && !begun) { /* it may have to wait long for its turn; that is looked at every second */
+            seen_ns = now_ns(CLOCK_MONOTONIC);
             continue;
         }
         kill(child, SIGKILL);
         waitpid(child, &wait_status, 0);
-        if (signal_number != 0) return 128 + signal_number;
-        return judge_end(wait_status, true, plan, outcome);
+        return stopped > 0 ? 128 + stopped : judge_end(wait_status, true, plan, outcome);
     }
 }
 
-static int run_child(const struct plan_run *plan, const char *runtime, const struct folder *folder, struct log *log) {
-    pid_t parent = getpid();
-    pid_t child = fork();
+/* Where several devices share one processor they take turns, by a lock on a file that all of them see. It is held until
+ * the process ends. */
+static void take_turn(const char *file, struct outcome *outcome) {
+    int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) child_refuse(outcome, "cannot open %s: %s", file, strerror(errno));
+    while (flock(fd, LOCK_EX) < 0)
+        if (errno != EINTR) child_refuse(outcome, "cannot lock %s: %s", file, strerror(errno));
+    outcome->begun = true;
+}
+
+static int run_child(const struct plan_run *plan, const char *runtime, struct beat *beat, const struct folder *folder,
+                     struct log *log) {
+    const char *turn = getenv("AUTOCOMET_TURN");
+    log->outcome->begun = turn == NULL;
+    pid_t parent = getpid(), child = fork();
     if (child < 0) {
         judge(log->outcome, STATUS_OUT_OF_MEMORY, "cannot start a process: %s", strerror(errno));
         return 0;
     }
-    if (child > 0) return watch(child, plan, log->outcome);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(0); /* the parent died before the line above */
-    sigset_t set = awaited_signals();
-    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    if (child > 0) return watch(child, plan, beat, log->outcome);
+    await_release(parent);
+    if (turn) take_turn(turn, log->outcome);
     child_run(plan, runtime, folder, log);
 }
 
@@ -189,7 +178,7 @@ static int refuse(struct outcome *outcome, const char *what, const char *path) {
     return EXIT_REFUSED;
 }
 
-int supervise(const struct plan_run *plan, const char *runtime, struct outcome *outcome) {
+int supervise(const struct plan_run *plan, const char *runtime, struct gate *gate, struct outcome *outcome) {
     struct folder folder;
     char path[FOLDER_PATH_SIZE];
     memset(outcome, 0, sizeof *outcome);
@@ -198,12 +187,14 @@ int supervise(const struct plan_run *plan, const char *runtime, struct outcome *
     struct log log = {.job = plan->job, .run = plan->run, .outcome = outcome};
     log.fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
     int result = 0;
-    if (log.fd < 0 || !log_start(&log, plan)) result = refuse(outcome, "cannot write", path);
+    if (log.fd < 0 || !log_start(&log, plan) || !log_phone(&log, gate, "before"))
+        result = refuse(outcome, "cannot write", path);
     if (result == 0) check_before(plan, outcome);
-    if (result == 0 && outcome->status == STATUS_NONE) result = run_child(plan, runtime, &folder, &log);
+    if (result == 0 && outcome->status == STATUS_NONE) result = run_child(plan, runtime, gate->beat, &folder, &log);
     if (result == 0) {
         tidy(&folder);
-        if (!log_end(&log) || !folder_finish(&folder)) result = refuse(outcome, "cannot finish", plan->out);
+        bool written = (!gate_look(gate) || log_phone(&log, gate, "after")) && log_end(&log);
+        if (!written || !folder_finish(&folder)) result = refuse(outcome, "cannot finish", plan->out);
     }
     if (log.fd >= 0) close(log.fd);
     if (result != 0) folder_discard(&folder);
