@@ -1,7 +1,7 @@
 """Build the C runner for this machine, and find the ONNX Runtime library that it opens.
 
 The binary is cached under the hash of everything that decides it, so it is built once and never stale. The module
-knows nothing of phones: their runner is built elsewhere from the same sources.
+knows nothing of phones: their runner is built from the same sources in ``runner_android.py``, with this one's tools.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from profiler.errors import RunnerBuildError
 
-FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-s", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror")
 _TIMEOUT_S = 300
 
 
@@ -29,18 +30,15 @@ def host_runner() -> Path:
     Raises:
         RunnerBuildError: no compiler, a compiler error, or a cache folder that cannot be written.
     """
-    compiler, version = _compiler()
-    key = hashlib.sha256("\0".join((*compiler, version, *FLAGS)).encode())
-    for source in _sources():
-        key.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-    runner = _cache_folder() / key.hexdigest()[:32] / "runner"
+    compiler, version = host_compiler()
+    runner = cache_folder("runner") / fingerprint((*compiler, version, *FLAGS), sources()) / "runner"
     if not runner.exists():
         build_runner(runner, compiler=compiler)
     return runner
 
 
 def build_runner(target: Path, *, compiler: Sequence[str], defines: Sequence[str] = ()) -> None:
-    """Compile the runner and rename it into place, so that ``target`` is whole or absent.
+    """Compile the runner for a Linux of the GNU kind and rename it into place, so that it is whole or absent.
 
     Args:
         target: where the binary goes; folders above it are made.
@@ -50,18 +48,9 @@ def build_runner(target: Path, *, compiler: Sequence[str], defines: Sequence[str
     Raises:
         RunnerBuildError: as :func:`host_runner`.
     """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
-            binary = Path(scratch) / "runner"
-            sources = [str(source) for source in _sources() if source.suffix == ".c"]
-            command = [*compiler, *FLAGS, *(f"-D{define}" for define in defines), *sources, "-o", str(binary), "-ldl"]
-            _compile(command)
-            binary.replace(target)
-    except OSError as exc:
-        raise RunnerBuildError(
-            f"Cannot write the runner to {target}: {exc}. XDG_CACHE_HOME names another place."
-        ) from exc
+    units = [str(source) for source in sources() if source.suffix == ".c"]
+    with building(target) as binary:
+        run_tool([*compiler, *FLAGS, "-s", *(f"-D{define}" for define in defines), *units, "-o", str(binary), "-ldl"])
 
 
 def runner_sha256(path: Path) -> str:
@@ -93,24 +82,67 @@ def runtime_version() -> str:
     return suffix or importlib.metadata.version("onnxruntime")
 
 
-def _sources() -> list[Path]:
+def sources() -> list[Path]:
+    """List the runner's C sources and headers."""
     folder = Path(__file__).parent / "runner"
     return sorted(path for path in folder.iterdir() if path.suffix in {".c", ".h"})
 
 
-def _compiler() -> tuple[tuple[str, ...], str]:
-    """Return how the compiler is started, and what tells its version."""
-    if importlib.util.find_spec("ziglang"):
-        return (sys.executable, "-m", "ziglang", "cc"), importlib.metadata.version("ziglang")
-    found = shutil.which("cc")
-    if found is None:
+def zig() -> tuple[tuple[str, ...], str] | None:
+    """Return how Zig is started, which brings a C compiler and a linker for every target, and its version, if any."""
+    if importlib.util.find_spec("ziglang") is None:
+        return None
+    return (sys.executable, "-m", "ziglang"), importlib.metadata.version("ziglang")
+
+
+def host_compiler() -> tuple[tuple[str, ...], str]:
+    """Return how a compiler for this machine is started, and what tells its version.
+
+    Raises:
+        RunnerBuildError: there is none.
+    """
+    if found := zig():
+        start, version = found
+        return (*start, "cc"), version
+    compiler = shutil.which("cc")
+    if compiler is None:
         raise RunnerBuildError("No C compiler. Install one: pip install ziglang (or apt-get install gcc)")
-    return (found,), ""
+    return (compiler,), ""
 
 
-def _compile(command: Sequence[str]) -> None:
+def fingerprint(words: Sequence[str], files: Sequence[Path]) -> str:
+    """Name a build by what decides it: words and the contents of files."""
+    key = hashlib.sha256("\0".join(words).encode())
+    for file in files:
+        key.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return key.hexdigest()[:32]
+
+
+@contextmanager
+def building(target: Path) -> Iterator[Path]:
+    """Give a path in a scratch folder beside ``target``, and rename what lies there into place at the end.
+
+    Raises:
+        RunnerBuildError: the folder cannot be written.
+    """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
+            binary = Path(scratch) / target.name
+            yield binary
+            binary.replace(target)
+    except OSError as exc:
+        raise RunnerBuildError(f"Cannot write {target}: {exc}. XDG_CACHE_HOME names another place.") from exc
+
+
+def run_tool(command: Sequence[str], *, folder: Path | None = None) -> None:
+    """Run a compiler or a linker in ``folder``.
+
+    Raises:
+        RunnerBuildError: it could not be started, took too long, or found an error, which is told in its first line.
+    """
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise RunnerBuildError(f"The compiler {command[0]} did not do its work: {exc}") from exc
     if done.returncode != 0:
@@ -119,6 +151,7 @@ def _compile(command: Sequence[str]) -> None:
         raise RunnerBuildError(f"The runner does not compile: {reason.strip()}")
 
 
-def _cache_folder() -> Path:
+def cache_folder(kind: str) -> Path:
+    """Return where things of one kind are cached; it need not exist yet."""
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "autocomet" / "runner"
+    return (Path(home) if home else Path.home() / ".cache") / "autocomet" / kind

@@ -35,9 +35,9 @@ def test_the_runner_is_built_once_and_then_found(tmp_path: Path, monkeypatch: py
 def test_other_sources_make_another_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     before = host_runner()
-    copies = [Path(shutil.copy(source, tmp_path)) for source in runner_build._sources()]
+    copies = [Path(shutil.copy(source, tmp_path)) for source in runner_build.sources()]
     (tmp_path / "main.c").write_text((tmp_path / "main.c").read_text() + "/* changed */\n")
-    monkeypatch.setattr(runner_build, "_sources", lambda: copies)
+    monkeypatch.setattr(runner_build, "sources", lambda: copies)
 
     after = host_runner()
 
