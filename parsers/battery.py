@@ -97,7 +97,9 @@ def _refuse_charging(samples: BatterySamples, inside: np.ndarray, windows: Windo
         status = samples.status[index]
         if status is not ChargeStatus.DISCHARGING:
             at_s = (samples.boottime_ns[index] - windows.idle_from_ns) / 1e9
-            raise EnergyRefusedError(f"the battery was {status.value!r}, not 'Discharging', {at_s:.1f} s into the windows")
+            raise EnergyRefusedError(
+                f"the battery was {status.value!r}, not 'Discharging', {at_s:.1f} s into the windows"
+            )
 
 
 def _readings(raw: FloatArray, inside: np.ndarray) -> np.ndarray:

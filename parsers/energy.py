@@ -77,7 +77,9 @@ def estimate_energy(trace: PowerTrace, windows: Windows) -> Energy:
     begin_s = (windows.idle_from_ns - windows.loop_from_ns) / 1e9
     settling_s = _settling_s(trace, begin_s, loop_s, end_s)
     pieces = ((begin_s + settling_s, 0.0), (settling_s, loop_s), (loop_s + settling_s, end_s))
-    for (start_s, stop_s), least in zip(pieces, (LEAST_IDLE_UPDATES, LEAST_LOOP_UPDATES, LEAST_IDLE_UPDATES), strict=True):
+    for (start_s, stop_s), least in zip(
+        pieces, (LEAST_IDLE_UPDATES, LEAST_LOOP_UPDATES, LEAST_IDLE_UPDATES), strict=True
+    ):
         if stop_s - start_s < least * period_s:
             raise EnergyRefusedError(
                 f"a window is too short for the sensor, which updates every {period_s:.2g} s and settles in"
@@ -90,9 +92,7 @@ def estimate_energy(trace: PowerTrace, windows: Windows) -> Energy:
     power_mw = loop.mean_mw - idle.mean_mw
     error_mw = math.hypot(_half_width_mw(loop, idle, trace.quantum_mw), trace.gain_error * power_mw)
     if not power_mw > 0 or error_mw > WIDEST_BAR * power_mw:
-        raise EnergyRefusedError(
-            f"the error bar is too wide: {power_mw:.3g} ± {error_mw:.3g} mW net. Loop for longer"
-        )
+        raise EnergyRefusedError(f"the error bar is too wide: {power_mw:.3g} ± {error_mw:.3g} mW net. Loop for longer")
     per_run_s = loop_s / windows.iterations
     return Energy(
         source=trace.source,

@@ -27,8 +27,12 @@ IntArray = NDArray[np.int64]
 
 _COLUMNS = ("boottime_ns", "current_now", "voltage_now", "charge_counter", "status")
 _BLOCK = re.compile(r"^@ ([0-9]+)\n", re.MULTILINE)
-_BATTERY_LINE = re.compile(r"^\s*(current now|voltage|charge counter|status)\s*:\s*(-?[0-9]+)\s*$", re.I | re.M)
-_RAIL_LINE = re.compile(r"^\s*\[(?P<rail>[^]]+)\](?::(?P<subsystem>.*?))?\s+(?P<energy>[0-9]+(?:\.[0-9]+)?) mWs", re.M)
+_BATTERY_LINE = re.compile(
+    r"^\s*(current now|voltage|charge counter|status)\s*:\s*(-?[0-9]+)\s*$", re.IGNORECASE | re.MULTILINE
+)
+_RAIL_LINE = re.compile(
+    r"^\s*\[(?P<rail>[^]]+)\](?::(?P<subsystem>.*?))?\s+(?P<energy>[0-9]+(?:\.[0-9]+)?) mWs", re.MULTILINE
+)
 _METER = re.compile(r"^=+ PowerStats HAL [0-9.]+ energy meter =+$", re.MULTILINE)
 
 
@@ -121,11 +125,17 @@ def read_rails(data: bytes) -> RailSamples:
             continue
         end = text.find("\n=", begin.end())
         times.append(int(boottime_ns))
-        meters.append({(m["rail"], m["subsystem"] or ""): float(m["energy"])
-                       for m in _RAIL_LINE.finditer(text, begin.end(), end if end >= 0 else len(text))})
+        meters.append(
+            {
+                (m["rail"], m["subsystem"] or ""): float(m["energy"])
+                for m in _RAIL_LINE.finditer(text, begin.end(), end if end >= 0 else len(text))
+            }
+        )
     names = list(dict.fromkeys(name for meter in meters for name in meter))
     if not names:
-        raise PowerSamplesError("power.txt holds no energy meter: this phone has no rails to read. Use --power battery.")
+        raise PowerSamplesError(
+            "power.txt holds no energy meter: this phone has no rails to read. Use --power battery."
+        )
     rails = [
         Rail(name=rail, subsystem=subsystem, energy_mj=np.array([m.get((rail, subsystem), np.nan) for m in meters]))
         for rail, subsystem in names

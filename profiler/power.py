@@ -1,0 +1,149 @@
+"""Power: which sensor, how long to loop, and the runs that measure it.
+
+The numbers that the runs bring back are read by ``parsers.power_run``; what a loop's energy and its error bar are is
+said in ``parsers.energy``. The planner here asks for loops that make that bar as narrow as wanted.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from parsers.battery import GAIN_ERROR
+from parsers.energy import Energy, student_t95
+from parsers.errors import PowerSamplesError
+from parsers.power_samples import ChargeStatus, read_battery_csv, read_battery_text, read_rails
+from profiler.errors import ProfilerError
+from profiler.plan import RunPlan
+
+LONGEST_LOOP_S = 900.0
+LEAST_UPDATES, LEAST_IDLE_UPDATES = 16, 8
+UNKNOWN_SETTLING_S = 30.0
+"""What is allowed for a sensor that was not seen settling yet: the slowest filter that gauges are delivered with."""
+ASSUMED_CORRELATION = 2.0
+"""How many times more updates it takes because neighbouring ones tell in part the same (``f`` of ``parsers.energy``)."""
+POWER_RUN = 1000
+"""Number of a job's first power run, far from those that measure time."""
+
+_SPARE_S = 120
+_PROBE_S = 40
+_SUPPLY = "/sys/class/power_supply"
+
+
+class PowerSource(StrEnum):
+    """What tells a phone's power; the values are the runner's names."""
+
+    NONE = "none"
+    SYSFS = "sysfs"
+    """The battery's nodes: costs next to nothing."""
+    CMD = "cmd"
+    """``dumpsys battery``: a process per sample, for phones that keep the nodes from a shell."""
+    ODPM = "odpm"
+    """A power meter on the board, through the power statistics HAL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerOption:
+    """What ``--power`` asks for."""
+
+    kind: str
+    """``auto``, ``battery``, ``odpm``, ``monsoon`` or ``none``."""
+    file: Path | None = None
+    """The monitor's recording, with ``monsoon``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorFacts:
+    """What a sensor can do, as far as it is known."""
+
+    source: PowerSource
+    update_period_s: float
+    """How often its register changes."""
+    noise_mw: float
+    """Standard deviation of one update while nothing changes; the phone's own unrest is part of it."""
+    quantum_mw: float
+    settling_s: float | None = None
+    """Until it shows 99 % of a step; ``None`` where no step was seen yet."""
+    gain_error: float = GAIN_ERROR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerPlan:
+    """How long to loop, and what bar to expect."""
+
+    loop_ms: int
+    idle_ms: int
+    """Length of each of the two idle windows."""
+    sample_ms: int
+    expected_relative_error: float
+    """Half-width at 95 % over the energy; above what was wanted where the longest loop does not reach that."""
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        total_s = (self.loop_ms + 2 * self.idle_ms) / 1000
+        return (
+            f"loop {self.loop_ms / 1000:.0f} s between two idle windows of {self.idle_ms / 1000:.0f} s, a sample every"
+            f" {self.sample_ms} ms: {total_s:.0f} s per layer, energy to about ±{self.expected_relative_error:.0%}"
+        )
+
+
+def parse_power_option(text: str) -> PowerOption:
+    """Read ``--power``.
+
+    Raises:
+        ProfilerError: it is none of ``auto``, ``battery``, ``odpm``, ``monsoon:FILE.csv`` and ``none``.
+    """
+    kind, colon, file = text.partition(":")
+    if kind == "monsoon" and file:
+        return PowerOption(kind=kind, file=Path(file))
+    if kind in {"auto", "battery", "odpm", "none"} and not colon:
+        return PowerOption(kind=kind)
+    raise ProfilerError(f"--power {text!r} is unknown. Give auto, battery, odpm, monsoon:FILE.csv or none.")
+
+
+def plan_power(sensor: SensorFacts, expected_power_mw: float, wanted_relative_error: float) -> PowerPlan:
+    """Say how long to loop for a wanted error.
+
+    Args:
+        sensor: what is known of the sensor.
+        expected_power_mw: what the layer is expected to add to idle; a guess that is too high gives a bar too wide.
+        wanted_relative_error: half-width of the energy's 95 % interval over the energy.
+    """
+    settling_s = max(UNKNOWN_SETTLING_S if sensor.settling_s is None else sensor.settling_s, 2 * sensor.update_period_s)
+    most = int((LONGEST_LOOP_S - settling_s) / sensor.update_period_s)
+    updates = LEAST_UPDATES
+    while updates < most and _expected_error(sensor, updates, expected_power_mw) > wanted_relative_error:
+        updates += max(updates // 8, 1)
+    loop_s = max(settling_s + updates * sensor.update_period_s, 2 * settling_s)
+    idle_s = settling_s + max(updates / 2, LEAST_IDLE_UPDATES) * sensor.update_period_s
+    return PowerPlan(
+        loop_ms=math.ceil(loop_s * 1000),
+        idle_ms=math.ceil(idle_s * 1000),
+        sample_ms=_sample_ms(sensor),
+        expected_relative_error=_expected_error(sensor, updates, expected_power_mw),
+    )
+
+
+def learn(sensor: SensorFacts, energy: Energy) -> SensorFacts:
+    """Take over what a first loop has shown of the sensor, so that the next ones need not be longer than they must."""
+    return replace(sensor, update_period_s=energy.update_period_s, settling_s=1.2 * energy.settling_s)
+
+
+def _expected_error(sensor: SensorFacts, updates: int, power_mw: float) -> float:
+    """The bar of ``parsers.energy``, in advance."""
+    idle_updates = max(updates / 2, LEAST_IDLE_UPDATES)
+    variance = ASSUMED_CORRELATION * sensor.noise_mw**2 * (1 / updates + 1 / (2 * idle_updates))
+    u_mw = math.sqrt(variance + sensor.quantum_mw**2 / 6)
+    return math.hypot(student_t95(updates / ASSUMED_CORRELATION) * u_mw / power_mw, sensor.gain_error)
+
+
+def _sample_ms(sensor: SensorFacts) -> int:
+    """Five looks per update; a source that starts a process each time is asked less often."""
+    least_ms = 50 if sensor.source is PowerSource.SYSFS else 1000
+    return max(least_ms, min(2000, int(sensor.update_period_s * 200)))
