@@ -16,11 +16,11 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from profiler.abi import Abi
 from profiler.bionic_symbols import ARM_LIBC, LIBC, LIBDL
-from profiler.elf import ElfFile, Machine, read_elf
+from profiler.elf import ElfFile, read_elf
 from profiler.errors import RunnerBuildError
 from profiler.runner_build import FLAGS, building, cache_folder, fingerprint, run_tool, runner_sha256, sources, zig
 
@@ -34,42 +34,24 @@ _CODE = ("-fPIC", "-ffunction-sections", "-fno-stack-protector")
 _LINKING = ("-pie", "--hash-style=both", "-z", f"max-page-size={PAGE_BYTES}", "--gc-sections", "-s")
 
 
-class Abi(StrEnum):
-    """Android's names for what a phone can run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """What the tools call an ABI."""
 
-    ARM64 = "arm64-v8a"
-    ARM = "armeabi-v7a"
-    X86_64 = "x86_64"
-    X86 = "x86"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What an ABI means to the tools."""
-
-    machine: Machine
-    bits: int
     zig: str
-    """Zig's name for it, without the API level."""
     ndk: str
-    """The NDK's."""
     kernel: str
     """The folder of the kernel's headers in Zig."""
     flags: tuple[str, ...] = ()
 
-    @property
-    def interpreter(self) -> str:
-        """Android's dynamic linker on the phone."""
-        return "/system/bin/linker64" if self.bits == 64 else "/system/bin/linker"
 
-
-TARGETS = {
-    Abi.ARM64: Target(Machine.AARCH64, 64, "aarch64-linux-android", "aarch64-linux-android", "aarch64"),
-    Abi.ARM: Target(
-        Machine.ARM, 32, "arm-linux-androideabi", "armv7a-linux-androideabi", "arm", ("-mfloat-abi=softfp",)
+_TARGETS = {
+    Abi.ARM64: _Target(zig="aarch64-linux-android", ndk="aarch64-linux-android", kernel="aarch64"),
+    Abi.ARM: _Target(
+        zig="arm-linux-androideabi", ndk="armv7a-linux-androideabi", kernel="arm", flags=("-mfloat-abi=softfp",)
     ),
-    Abi.X86_64: Target(Machine.X86_64, 64, "x86_64-linux-android", "x86_64-linux-android", "x86"),
-    Abi.X86: Target(Machine.X86, 32, "x86-linux-android", "i686-linux-android", "x86"),
+    Abi.X86_64: _Target(zig="x86_64-linux-android", ndk="x86_64-linux-android", kernel="x86"),
+    Abi.X86: _Target(zig="x86-linux-android", ndk="i686-linux-android", kernel="x86"),
 }
 
 
@@ -114,8 +96,7 @@ def check_android(elf: ElfFile, abi: Abi) -> None:
     Raises:
         RunnerBuildError: says what is wrong with it.
     """
-    target = TARGETS[abi]
-    if (elf.machine, elf.interpreter) != (target.machine, target.interpreter) or not elf.position_independent:
+    if (elf.machine, elf.interpreter) != (abi.machine, _linker(abi)) or not elf.position_independent:
         raise RunnerBuildError(f"The runner is no position-independent program for {abi}, but {elf}.")
     if any(alignment % PAGE_BYTES for alignment in elf.load_alignments):
         raise RunnerBuildError(f"The runner's segments are aligned to {elf.load_alignments}, not to {PAGE_BYTES}.")
@@ -131,6 +112,11 @@ def _refuse_unknown(symbols: frozenset[str]) -> None:
             "bionic's libc.map.txt: where it was introduced by then, add it to profiler/bionic_symbols.py (and declare it "
             "in profiler/runner/android/bionic.h); else do without it."
         )
+
+
+def _linker(abi: Abi) -> str:
+    """Where Android's dynamic linker lies on the phone."""
+    return "/system/bin/linker64" if abi.bits == 64 else "/system/bin/linker"
 
 
 def _offered(abi: Abi) -> frozenset[str]:
@@ -151,7 +137,7 @@ def _ndk() -> tuple[tuple[str, ...], str] | None:
 
 
 def _build_with_ndk(abi: Abi, clang: Sequence[str], binary: Path) -> None:
-    target = TARGETS[abi]
+    target = _TARGETS[abi]
     flags = (f"--target={target.ndk}{API}", *target.flags, *FLAGS, *_CODE, "-pie", f"-Wl,{','.join(_LINKING)}")
     run_tool([*clang, *flags, *map(str, _units()), "-o", str(binary), "-ldl"])
 
@@ -161,7 +147,7 @@ def _build_with_zig(abi: Abi, zig_start: Sequence[str], binary: Path) -> None:
 
     Symbols that nobody offers are let through here: :func:`check_android` says more of them than a linker.
     """
-    target, folder = TARGETS[abi], binary.parent
+    target, folder = _TARGETS[abi], binary.parent
     zig_target = ("-target", f"{target.zig}.{API}")
     flags = ("-cflags", *FLAGS, *_CODE, *target.flags, *_headers(target, folder), "--")
     library = ("build-lib", *zig_target, "-O", "ReleaseFast", "-fPIC", "-fcompiler-rt", "--name", "runner")
@@ -171,12 +157,12 @@ def _build_with_zig(abi: Abi, zig_start: Sequence[str], binary: Path) -> None:
         run_tool([*zig_start, "cc", *zig_target, "-c", f"{name}.s"], folder=folder)
         stub = ("-shared", "-soname", f"{name}.so", f"{name}.o", "-o", f"{name}.so")
         run_tool([*zig_start, "ld.lld", *stub], folder=folder)
-    options = (*_LINKING, "--dynamic-linker", target.interpreter, "--unresolved-symbols=ignore-all")
+    options = (*_LINKING, "--dynamic-linker", _linker(abi), "--unresolved-symbols=ignore-all")
     libraries = ("libc.so", "libdl.so", "librunner.a")
     run_tool([*zig_start, "ld.lld", *options, "-o", binary.name, *libraries], folder=folder)
 
 
-def _headers(target: Target, folder: Path) -> list[str]:
+def _headers(target: _Target, folder: Path) -> list[str]:
     """Make every system header that the sources include a name for ``bionic.h``; the kernel's own come with Zig."""
     include = folder / "include"
     for name in {
