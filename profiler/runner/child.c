@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checksum.h"
 #include "measure.h"
 #include "power.h"
 #include "session.h"
@@ -92,13 +93,18 @@ static void log_samples(struct log *log, const struct samples *samples) {
     log->outcome->dropped = samples->dropped_count;
 }
 
-static void log_clock(struct log *log, int cpu, long long khz, const char *source) {
-    if (khz == 0) return;
+/* The clock over the timed loop, and at its start: over the warm-up, or where that was too short to count, as it stood. */
+static void log_clock(struct log *log, int cpu, const struct clock_rate *warmup, const struct clock_rate *timed) {
+    if (timed->khz == 0) return;
     struct line line;
     line_begin(&line, log, "clock");
     line_whole(&line, "cpu", cpu);
-    line_whole(&line, "khz", khz);
-    line_text(&line, "source", source);
+    line_whole(&line, "khz", timed->khz);
+    line_text(&line, "source", timed->source);
+    if (warmup->khz > 0) {
+        line_whole(&line, "start_khz", warmup->khz);
+        line_text(&line, "start_source", warmup->source);
+    }
     finish_line(&line, log);
 }
 
@@ -117,27 +123,35 @@ static void measured_pass(struct session *session, struct evictor *evictor, stru
     memory.load_peak = memory_kb("/proc/self/status", "VmHWM");
     session_allocate(session);
     session_bind(session);
+    struct cpu_clock clock;
+    clock_start(&clock, &session->plan->cpus);
     run_untimed(session, evictor, session->plan->warmup);
+    struct clock_rate warmup = clock_rate(&clock);
     memory.resident = memory_kb("/proc/self/status", "VmRSS");
     bool reset = reset_memory_peak();
 
-    struct cpu_clock clock;
-    const char *clock_source;
     clock_start(&clock, &session->plan->cpus);
     run_timed(session, evictor, &samples);
-    long long khz = clock_average_khz(&clock, &clock_source);
+    struct clock_rate timed = clock_rate(&clock);
     memory.run_peak = reset ? memory_kb("/proc/self/status", "VmHWM") : -1;
 
     log_memory(log, &memory);
     log_samples(log, &samples);
-    log_clock(log, clock.cpu, khz, clock_source);
+    log_clock(log, clock.cpu, &warmup, &timed);
 }
 
-/* One digit per profiled iteration: 1 where others took the CPU during it. */
-static void log_profile(struct log *log, const struct plan_run *plan, const struct samples *samples) {
+/* What the profile's file must be to be believed, and one digit per profiled iteration: 1 where others took the CPU. */
+static void log_profile(struct log *log, const struct plan_run *plan, const char *path, const struct samples *samples) {
     struct line line;
+    long long bytes;
+    uint32_t crc;
+    char text[16];
+    if (!checksum_file(path, &bytes, &crc)) child_refuse(log->outcome, "cannot read the profile: %s", strerror(errno));
+    snprintf(text, sizeof text, "%08x", (unsigned)crc);
     line_begin(&line, log, "profile");
     line_text(&line, "file", "profile.json");
+    line_whole(&line, "bytes", bytes);
+    line_text(&line, "crc", text);
     line_whole(&line, "warmup", plan->warmup);
     line_whole(&line, "iterations", samples->count);
     line_add(&line, " preempted=");
@@ -160,7 +174,7 @@ static void profiled_pass(struct session *session, const struct evictor *evictor
     while (samples.count < session->plan->profile_iterations) run_timed_once(session, evictor, &samples);
     if (rename(session_end_profile(session), path) < 0)
         child_refuse(log->outcome, "cannot rename the profile: %s", strerror(errno));
-    log_profile(log, session->plan, &samples);
+    log_profile(log, session->plan, path, &samples);
 }
 
 _Noreturn void child_run(const struct plan_run *plan, const char *runtime, const struct folder *folder,

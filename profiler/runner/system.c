@@ -158,13 +158,13 @@ void clock_start(struct cpu_clock *clock, const struct plan_list *cpus) {
     read_residency(clock);
 }
 
-long long clock_average_khz(const struct cpu_clock *start, const char **source) {
+struct clock_rate clock_rate(const struct cpu_clock *start) {
     struct cpu_clock end = {.cpu = start->cpu};
-    *source = "time_in_state";
-    if (read_residency(&end) && end.ticks > start->ticks)
-        return (long long)((end.ticks_khz - start->ticks_khz) / (end.ticks - start->ticks));
+    if (read_residency(&end) && end.ticks > start->ticks) {
+        long long khz = (long long)((end.ticks_khz - start->ticks_khz) / (end.ticks - start->ticks));
+        return (struct clock_rate){khz, "time_in_state"};
+    }
     char path[128], text[32];
-    *source = "scaling_cur_freq";
     snprintf(path, sizeof path, SYSFS_CPU "/cpu%d/cpufreq/scaling_cur_freq", start->cpu);
-    return read_text(path, text, sizeof text) ? atoll(text) : 0;
+    return (struct clock_rate){read_text(path, text, sizeof text) ? atoll(text) : 0, "scaling_cur_freq"};
 }

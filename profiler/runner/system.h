@@ -56,9 +56,14 @@ struct cpu_clock {
     unsigned long long ticks_khz; /* sum of time times frequency */
 };
 
+struct clock_rate {
+    long long khz;      /* 0 where the kernel tells nothing */
+    const char *source; /* the file that told: `time_in_state` gives an average, `scaling_cur_freq` a reading */
+};
+
 void clock_start(struct cpu_clock *clock, const struct plan_list *cpus);
 
-/* Average kHz since clock_start; 0 where the kernel tells nothing. *source says which file told. */
-long long clock_average_khz(const struct cpu_clock *clock, const char **source);
+/* The clock since clock_start. */
+struct clock_rate clock_rate(const struct cpu_clock *start);
 
 #endif

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -202,6 +203,8 @@ def test_a_convolution_leaves_a_folder_with_a_whole_log_and_a_profile(runner: Pa
     assert (log.status, log.complete, log.iterations) == (Status.OK, True, 12)
     assert all(duration > 0 for duration in log.wall_us)
     assert (log.profile_warmup_runs, log.profile_runs, profile.runs, profile.complete) == (1, 3, 3, True)
+    written = Path(plan.out, "profile.json").read_bytes()
+    assert (log.profile_bytes, log.profile_crc32) == (len(written), zlib.crc32(written))
     assert {(node.op, node.provider) for node in profile.nodes if node.op == "Conv"} == {
         ("Conv", "CPUExecutionProvider")
     }
@@ -600,6 +603,9 @@ def test_the_clock_is_the_average_over_the_measured_pass(tmp_path: Path) -> None
     writer.join()
 
     assert (without_counters.clock_ghz, with_counters.clock_ghz) == (1.8, 2.4)
+    assert (without_counters.clock_averaged, with_counters.clock_averaged) == (False, True)
+    assert without_counters.clock_start_ghz == 1.8
+    assert with_counters.clock_start_ghz in {1.8, 2.4}  # a reading, where no tick fell into the warm-up
 
 
 def test_every_record_goes_to_androids_log_too_where_there_is_one(runner: Path, tmp_path: Path) -> None:
