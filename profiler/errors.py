@@ -6,12 +6,15 @@
     ├── PlatformError          this machine cannot measure
     ├── RunnerBuildError       the runner cannot be compiled, or the runtime is not there
     ├── SuiteError             a suite, layer file or model yields nothing to measure
+    ├── AdbServerError         an adb server cannot be reached or started
     ├── DeviceNotFoundError    no such device
+    ├── NoPhoneError           no phone at all
     ├── DeviceNotReadyError    a device is there, but cannot measure now
     ├── DeviceBusyError        another program has it
     ├── DeviceGoneError        it went away in the middle: unplugged, rebooted, offline
     ├── DeviceAnswerError      what it answered cannot be read
     ├── StorageFullError       it has no room
+    ├── TransferError          it refused a file
     ├── CampaignError          a campaign's folder belongs to other settings, or is in use
     ├── NotComparableError     two campaigns measured different things
     ├── RunnerError            the runner stopped before its plan was done
@@ -35,6 +38,14 @@ class RunnerBuildError(ProfilerError):
 
 class SuiteError(ProfilerError):
     """A suite, a layer file or a model yields nothing that can be measured."""
+
+
+class AdbServerError(ProfilerError):
+    """An adb server cannot be reached, started or understood."""
+
+
+class NoPhoneError(ProfilerError):
+    """No phone can be measured; the text says what to check."""
 
 
 class DeviceNotFoundError(ProfilerError):
@@ -67,6 +78,10 @@ class DeviceAnswerError(ProfilerError):
 
 class StorageFullError(ProfilerError):
     """A device has no room left for what it is sent or what it measures."""
+
+
+class TransferError(ProfilerError):
+    """A device refused a file for another reason than room, or something arrived damaged."""
 
 
 class CampaignError(ProfilerError):
