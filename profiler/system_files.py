@@ -57,8 +57,8 @@ class Cpu:
 
     @property
     def max_ghz(self) -> float | None:
-        """Its maximum clock."""
-        return self.max_khz / 1e6 if self.max_khz else None
+        """Its maximum clock to 10 MHz, as makers state it."""
+        return round(self.max_khz / 1e6, 2) if self.max_khz else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
