@@ -70,6 +70,7 @@ def build_world(root: Path, *, turn: str | None) -> None:
     for name in _MACHINE_FILES:
         if (Path("/") / name).exists():
             lend_file(f"/{name}", root / name)
+            remount_read_only(root / name)
     for device in _DEVICES:
         lend_file(f"/dev/{device}", root / "dev" / device)
     mount_new("devpts", root / "dev/pts", "newinstance,ptmxmode=0666")
@@ -92,15 +93,19 @@ def lend_folder(source: Path, target: Path) -> None:
     elif source.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         mount(str(source), str(target), None, MS_BIND | MS_REC)
-        # A mount keeps the restrictions that the machine put on it; the kernel refuses to drop any.
-        kept = os.statvfs(source).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
-        mount(None, str(target), None, MS_BIND | MS_REMOUNT | MS_RDONLY | kept)
+        remount_read_only(target)
 
 
 def lend_file(source: str, target: Path) -> None:
     """Show one of the machine's files in the phone."""
     target.touch()
     mount(source, str(target), None, MS_BIND)
+
+
+def remount_read_only(target: Path) -> None:
+    """Forbid writing; a mount keeps the restrictions that the machine put on it, as the kernel refuses to drop any."""
+    kept = os.statvfs(target).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount(None, str(target), None, MS_BIND | MS_REMOUNT | MS_RDONLY | kept)
 
 
 def mount_new(kind: str, target: Path, options: str) -> None:

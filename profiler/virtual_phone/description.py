@@ -77,7 +77,6 @@ class PhoneDescription:
     memory_kb: int
     last_level_cache_kb: int
     """Shared by all cores; equal to a cluster's level 2 where there is no level 3."""
-    storage_mb: int
     gpu: Gpu
     battery: GaugeParameters
     draw: Draw

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from random import Random
 from typing import Literal
@@ -139,6 +139,14 @@ class Gauge:
     def set_level(self, level: float) -> None:
         """Exchange the battery for one at this state of charge, and tell the gauge."""
         self._left_mah = self._counted_mah = self._shown_left_mah = level * self._parameters.capacity_mah
+
+    def show(self, *, unit: Literal["ua", "ma"] | None = None, discharging_sign: Literal[-1, 1] | None = None) -> None:
+        """Exchange the driver for one that shows the current in another unit or sign."""
+        self._parameters = replace(
+            self._parameters,
+            unit=unit or self._parameters.unit,
+            discharging_sign=discharging_sign or self._parameters.discharging_sign,
+        )
 
     def advance(self, to_s: float, draw_ma: float) -> None:
         """Let time pass while the phone draws ``draw_ma`` (negative: charges), evenly.
