@@ -67,7 +67,7 @@ SETTINGS = tuple(
 def run_trial(setting: Setting, seed: int, *, charging: bool = False) -> Trial:
     """Simulate one loop and evaluate what the gauge showed."""
     random = np.random.default_rng([seed, 77])
-    gauge = Gauge(_specimen(setting, random), seed)
+    parameters = _specimen(setting, random)
     net_mw, idle_mw = float(np.exp(random.uniform(np.log(200), np.log(3000)))), float(random.uniform(500, 1200))
     noise_mw = 0.03 * idle_mw
     sensor = SensorFacts(
@@ -77,7 +77,7 @@ def run_trial(setting: Setting, seed: int, *, charging: bool = False) -> Trial:
         quantum_mw=4.0 if setting.unit == "ma" else 0.6,
     )
     plan = plan_power(sensor, net_mw, WANTED_RELATIVE_ERROR)
-    samples, windows, true_mj = _record(gauge, plan, random, (idle_mw, noise_mw, net_mw), charging=charging)
+    samples, windows, true_mj = _record(parameters, plan, seed, (idle_mw, noise_mw, net_mw), charging=charging)
     try:
         energy = estimate_energy(battery_trace(samples, windows), windows)
     except EnergyRefusedError as error:
@@ -101,9 +101,15 @@ def _specimen(setting: Setting, random: np.random.Generator) -> GaugeParameters:
 
 
 def _record(
-    gauge: Gauge, plan: PowerPlan, random: np.random.Generator, load: tuple[float, float, float], *, charging: bool
+    parameters: GaugeParameters,
+    plan: PowerPlan,
+    seed: int,
+    load: tuple[float, float, float],
+    *,
+    charging: bool,
 ) -> tuple[BatterySamples, Windows, float]:
     """Let the phone idle, loop and idle; return what was read, the windows, and the true energy of one iteration."""
+    gauge, random = Gauge(parameters, seed), np.random.default_rng([seed, 78])
     idle_mw, noise_mw, net_mw = load
     idle_s, loop_s, sample_s = plan.idle_ms / 1e3, plan.loop_ms / 1e3, plan.sample_ms / 1e3
     total_s = BEFORE_S + 2 * idle_s + loop_s
@@ -115,7 +121,7 @@ def _record(
     in_loop = (times > loop_from_s) & (times <= loop_from_s + loop_s)
     rows, next_sample_s = [], BEFORE_S
     for time_s, power_mw in zip(times, idle + net * in_loop, strict=True):
-        gauge.advance(float(time_s), _draw_ma(gauge, float(power_mw)))
+        gauge.advance(float(time_s), _draw_ma(gauge, parameters.resistance_ohm, float(power_mw)))
         if time_s >= next_sample_s:
             reading = gauge.read()
             rows.append((time_s, reading.current, reading.voltage_uv, reading.charge_counter_uah))
@@ -149,9 +155,9 @@ def _wander(random: np.random.Generator, count: int, step_s: float, deviation: f
     return total
 
 
-def _draw_ma(gauge: Gauge, power_mw: float) -> float:
-    """The current at which the battery's terminals deliver this power."""
-    open_mv, resistance_ohm = open_circuit_mv(gauge.level), gauge._parameters.resistance_ohm
+def _draw_ma(gauge: Gauge, resistance_ohm: float, power_mw: float) -> float:
+    """The current at which the battery's terminals deliver this power: the phone's regulators see to that."""
+    open_mv = open_circuit_mv(gauge.level)
     return (open_mv - (open_mv**2 - 4000 * resistance_ohm * power_mw) ** 0.5) / (2 * resistance_ohm)
 
 

@@ -12,7 +12,7 @@ Notation::
     f            1 + 2 sum rho_j: how many of the correlated x_k tell as much as one that stands alone
     u            standard uncertainty of P_loop - P_0, of these independent parts:
                      s sqrt(f / n)            of the loop, and of the idle windows
-                     |P_0b - P_0a| / sqrt 12  idle may have changed at any moment between the two windows
+                     |P_0b - P_0a| / 2        standard error of a mean of two levels: idle wanders between the windows
                      q / sqrt 12, twice       a register's step q, which noise may not dither
     g            error of the sensor's gain, common to all readings
 
@@ -139,7 +139,7 @@ def _settling_s(trace: PowerTrace, begin_s: float, loop_s: float, end_s: float) 
     t = begin_s + (np.arange(len(x)) + 0.5) * (end_s - begin_s) / len(x)
     fits = []
     for delay_s in period_s * np.array([0.0, 0.5, 1.0, 1.5, 2.0]):
-        for constant_s in np.geomspace(period_s / 8, max(loop_s / 3, period_s), 16):
+        for constant_s in np.geomspace(period_s / 8, max(loop_s / 3, period_s), 24):
             shape = _response(t - delay_s, constant_s) - _response(t - delay_s - loop_s, constant_s)
             design = np.stack([np.ones_like(t), t, shape], axis=1)
             residual = x - design @ np.linalg.lstsq(design, x, rcond=None)[0]
@@ -186,7 +186,7 @@ def _idle_level(before: FloatArray, after: FloatArray, factor: float) -> _Level:
     """Idle power during the loop: the middle of the two windows, and what lies between them."""
     around = np.concatenate([before - before.mean(), after - after.mean()])
     both = _level(around, around, factor)
-    between = abs(float(after.mean() - before.mean())) / math.sqrt(12)
+    between = abs(float(after.mean() - before.mean())) / 2
     return _Level(
         mean_mw=float(before.mean() + after.mean()) / 2, u_mw=math.hypot(both.u_mw, between), freedom=both.freedom
     )

@@ -22,7 +22,8 @@ from parsers.power_samples import ChargeStatus, read_battery_csv, read_battery_t
 from profiler.errors import ProfilerError
 from profiler.plan import RunPlan
 
-LONGEST_LOOP_S = 900.0
+LEAST_LOOP_S, LONGEST_LOOP_S = 20.0, 900.0
+"""A phone's unrest has a slow part, of which a shorter loop would see nothing."""
 LEAST_UPDATES, LEAST_IDLE_UPDATES = 16, 8
 UNKNOWN_SETTLING_S = 30.0
 """What is allowed for a sensor that was not seen settling yet: the slowest filter that gauges are delivered with."""
@@ -120,8 +121,9 @@ def plan_power(sensor: SensorFacts, expected_power_mw: float, wanted_relative_er
     updates = LEAST_UPDATES
     while updates < most and _expected_error(sensor, updates, expected_power_mw) > wanted_relative_error:
         updates += max(updates // 8, 1)
-    loop_s = max(settling_s + updates * sensor.update_period_s, 2 * settling_s)
-    idle_s = settling_s + max(updates / 2, LEAST_IDLE_UPDATES) * sensor.update_period_s
+    loop_s = max(settling_s + updates * sensor.update_period_s, 2 * settling_s, LEAST_LOOP_S)
+    idle_updates = max(updates / 2, LEAST_IDLE_UPDATES)
+    idle_s = max(settling_s + idle_updates * sensor.update_period_s, 1.5 * settling_s, LEAST_LOOP_S / 2)
     return PowerPlan(
         loop_ms=math.ceil(loop_s * 1000),
         idle_ms=math.ceil(idle_s * 1000),
