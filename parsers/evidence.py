@@ -13,21 +13,20 @@ network does not have, so they are kept apart in ``edge_ms``.
 
 from __future__ import annotations
 
-import re
 import statistics
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from parsers.errors import StatsError
-from parsers.jobs import RUN_LOG, RUN_PREFIX, RUN_PROFILE, DeviceRecord, JobLayer, JobSpec, read_job
+from parsers.jobs import RUN_LOG, RUN_PREFIX, RUN_PROFILE, DeviceRecord, JobLayer, JobSpec, read_job, read_verdict
 from parsers.ort_profile import NodeTime, OrtProfile, is_layout, parse_ort_profile, trimmed_mean_us
+from parsers.phone_state import PhoneState
+from parsers.placement import hides_edge, hides_layers, placement, providers_used, share_out
 from parsers.runlog import RunLog, parse_runlog
 from parsers.schema import Context, Execution, Measurement, Origin, Provenance, Row, Scope, Status
-
-_BLOCKED_NODE = re.compile(r"(?P<tensor>(?P<part>.+?)(_bn|_mul)?)_nchwc")
-"""How ONNX Runtime names a node in blocked layout: by a tensor of the layer, and which part of a normalisation it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +38,14 @@ class Run:
     profile: OrtProfile | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finding:
+    """What the runs say of one layer."""
+
+    measurement: Measurement
+    provider_used: str | None = None
+
+
 def parse_job(folder: Path, device: DeviceRecord, *, campaign: str) -> list[Row]:
     """Turn one job's folder into its rows: one for an isolated layer, one per layer for a network.
 
@@ -46,128 +53,139 @@ def parse_job(folder: Path, device: DeviceRecord, *, campaign: str) -> list[Row]
         StatsError, RunLogError, OrtProfileError: the evidence cannot be read.
     """
     spec = read_job(folder)
-    runs = [_read_run(path) for path in sorted(folder.glob(f"{RUN_PREFIX}*"))]
+    runs = [_read_run(path) for path in sorted(folder.glob(f"{RUN_PREFIX}*"), key=_run_number)]
     if not runs:
         raise StatsError(f"{folder}: a finished job without a run. Collect it again with --fresh.")
     isolated = spec.scope is Scope.ISOLATED
-    measurements = [_measure_isolated(spec, runs)] if isolated else _measure_in_network(spec, runs)
+    findings = [_measure_isolated(spec, runs)] if isolated else _measure_in_network(spec, runs)
     return [
-        _row(spec, index, part, measurement, runs, device, campaign)
-        for index, (part, measurement) in enumerate(zip(spec.layers, measurements, strict=True))
+        _row(spec, index, part, finding, runs, device, campaign)
+        for index, (part, finding) in enumerate(zip(spec.layers, findings, strict=True))
     ]
 
 
 def run_status(log: RunLog) -> Status:
-    """Say how a run ended: as its log says, or ``contended`` where too little of it was left alone."""
+    """Say how a run ended: as its log says; ``throttled`` or ``contended`` where it was slowed down or not left alone."""
+    if log.status is not Status.OK:
+        return log.status
+    if log.throttled:
+        return Status.THROTTLED
     profiled_alone = not log.profile_runs or len(log.profile_preempted) < log.profile_runs
-    if log.status is Status.OK and (log.contended or not profiled_alone):
-        return Status.CONTENDED
-    return log.status
+    return Status.OK if profiled_alone and not log.contended else Status.CONTENDED
 
 
 def read_run_status(folder: Path) -> Status:
-    """Say how the run ended whose folder this is; ``lost`` where the runner's log is not there."""
-    return _read_run(folder).status if (folder / RUN_LOG).is_file() else Status.LOST
+    """Say how the run ended whose folder this is; raises as :func:`parse_job`."""
+    return _read_run(folder).status
+
+
+def _run_number(folder: Path) -> int:
+    return int(folder.name.removeprefix(RUN_PREFIX))
 
 
 def _read_run(folder: Path) -> Run:
-    log = parse_runlog((folder / RUN_LOG).read_bytes())
-    status = run_status(log)
-    path = folder / RUN_PROFILE
-    if status is not Status.OK or not path.is_file():
+    """Read a run's evidence; what is missing or not as it was written makes the run ``lost``."""
+    log = parse_runlog(_bytes_of(folder / RUN_LOG) or b"")
+    status, verdict = run_status(log), read_verdict(folder)
+    if status is Status.OK and verdict:
+        status = verdict.status
+    if status is not Status.OK or not log.profile_runs:
         return Run(log=log, status=status, profile=None)
-    profile = parse_ort_profile(path.read_bytes(), warmup_runs=log.profile_warmup_runs, skip_runs=log.profile_preempted)
+    written = _bytes_of(folder / RUN_PROFILE)
+    if written is None or not _is_as_written(written, log):
+        return Run(log=log, status=Status.LOST, profile=None)
+    profile = parse_ort_profile(written, warmup_runs=log.profile_warmup_runs, skip_runs=log.profile_preempted)
     return Run(log=log, status=status, profile=profile)
 
 
-def _measure_isolated(spec: JobSpec, runs: Sequence[Run]) -> Measurement:
+def _bytes_of(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _is_as_written(profile: bytes, log: RunLog) -> bool:
+    """Whether the file is what the runner saw; runners that did not log its checksum are believed."""
+    unknown = log.profile_bytes is None or log.profile_crc32 is None
+    return unknown or (len(profile), zlib.crc32(profile)) == (log.profile_bytes, log.profile_crc32)
+
+
+def _measure_isolated(spec: JobSpec, runs: Sequence[Run]) -> _Finding:
     """Every node of a one-layer model that is no layout node is the layer."""
     good, status = _good_runs(spec, runs)
     if status is not Status.OK:
-        return Measurement(status=status, processes=len(good))
+        return _Finding(measurement=Measurement(status=status, processes=len(good)))
+    profiles = [run.profile for run in good if run.profile is not None]
+    work = [node for profile in profiles for node in _work_of(profile)]
+    status, used = placement(spec.provider, work), providers_used(work)
+    if status is Status.OK and any(
+        hides_edge(spec.provider, spec.layers[0].layer, profile.nodes) for profile in profiles
+    ):
+        status = Status.LOST
+    if status in {Status.FALLBACK, Status.LOST}:
+        return _Finding(measurement=Measurement(status=status, processes=len(good)), provider_used=used)
     times_us = [min(_sum_us(_work_of(run.profile)), _wall_us(run)) for run in good if run.profile is not None]
     if not any(times_us):
-        return replace(_common(good), status=Status.ELIDED)
-    edges_us = [_sum_us(_edges_of(run.profile)) for run in good if run.profile is not None]
-    return replace(
+        return _Finding(measurement=replace(_common(good), status=Status.ELIDED))
+    edges_us = [_sum_us(_edges_of(profile)) for profile in profiles]
+    measurement = replace(
         _common(good),
         execution_time_ms=statistics.median(times_us) / 1e3,
         edge_ms=statistics.median(edges_us) / 1e3,
         wall_ms=_wall_ms(good),
         spread=_spread(times_us),
     )
+    return _Finding(measurement=measurement, provider_used=used)
 
 
-def _measure_in_network(spec: JobSpec, runs: Sequence[Run]) -> list[Measurement]:
-    """Give each layer the nodes that bear its nodes' names or its tensors' names."""
+def _measure_in_network(spec: JobSpec, runs: Sequence[Run]) -> list[_Finding]:
+    """Give each layer its nodes; how those ran is a matter of each layer."""
     good, status = _good_runs(spec, runs)
     if status is not Status.OK:
-        return [Measurement(status=status, processes=len(good)) for _ in spec.layers]
-    common = _common(good)
-    wall_ms = _wall_ms(good)
-    shares = [_share_out(spec.layers, _work_of(run.profile)) for run in good if run.profile is not None]
-    measurements = []
-    for index in range(len(spec.layers)):
-        times_us = [_sum_us(share[index]) for share in shares]
-        timed = any(times_us)
-        measurements.append(
-            Measurement(
-                status=Status.OK if timed else Status.ELIDED,
-                execution_time_ms=statistics.median(times_us) / 1e3 if timed else None,
-                network_wall_ms=wall_ms,
-                spread=_spread(times_us) if timed else None,
-                processes=common.processes,
-                samples=common.samples,
-                samples_dropped=common.samples_dropped,
-            )
-        )
-    return measurements
+        return [_Finding(measurement=Measurement(status=status, processes=len(good))) for _ in spec.layers]
+    common = replace(
+        _common(good),
+        network_wall_ms=_wall_ms(good),
+        load_peak_mb=None,  # what a network takes is not what its layers take
+        resident_mb=None,
+        run_peak_mb=None,
+        peak_memory_mb=None,
+    )
+    shares = [share_out(spec.layers, _work_of(run.profile)) for run in good if run.profile is not None]
+    hidden = any(hides_layers(spec.provider, share.unclaimed) for share in shares)
+    return [
+        _layer_in_network(spec.provider, [share.of_layer[index] for share in shares], common, hidden=hidden)
+        for index in range(len(spec.layers))
+    ]
+
+
+def _layer_in_network(
+    asked: str, shares: Sequence[Sequence[NodeTime]], common: Measurement, *, hidden: bool
+) -> _Finding:
+    """Measure a layer by its nodes in each run; where it has none, it may be ``hidden`` in nodes of another name."""
+    nodes = [node for share in shares for node in share]
+    times_us = [_sum_us(share) for share in shares]
+    status = placement(asked, nodes) if any(times_us) else Status.ELIDED
+    if status is Status.OK:
+        measurement = replace(common, execution_time_ms=statistics.median(times_us) / 1e3, spread=_spread(times_us))
+    else:
+        measurement = replace(common, status=Status.LOST if status is Status.ELIDED and hidden else status)
+    return _Finding(measurement=measurement, provider_used=providers_used(nodes))
 
 
 def _good_runs(spec: JobSpec, runs: Sequence[Run]) -> tuple[list[Run], Status]:
     """Keep the runs that have numbers; a majority must, or the job ends as most of its runs did."""
     good = [run for run in runs if run.status is Status.OK]
     if 2 * len(good) > spec.processes:
-        return good[: spec.processes], _placement(good)
+        return good[: spec.processes], Status.OK
     failures = Counter(run.status for run in runs if run.status is not Status.OK)
     return good, failures.most_common(1)[0][0]
-
-
-def _placement(runs: Sequence[Run]) -> Status:
-    """``fallback`` where a node that is no layout node ran elsewhere than asked (DESIGN: the profiled pass tells)."""
-    for run in runs:
-        asked = run.log.provider
-        if asked and any(not _is_provider(node.provider, asked) for node in _work_of(run.profile)):
-            return Status.FALLBACK
-    return Status.OK
-
-
-def _is_provider(used: str, asked: str) -> bool:
-    """Whether ``CPUExecutionProvider`` is what the plan calls ``cpu``."""
-    return used.removesuffix("ExecutionProvider").lower() == asked.lower()
-
-
-def _share_out(layers: Sequence[JobLayer], nodes: Sequence[NodeTime]) -> list[list[NodeTime]]:
-    """Give each layer the nodes that do its work; a node that no layer claims is given to none."""
-    by_node = {name: index for index, part in enumerate(layers) for name in part.nodes}
-    by_tensor = {tensor: index for index, part in enumerate(layers) for tensor in part.tensors}
-    shares: list[list[NodeTime]] = [[] for _ in layers]
-    for node in nodes:
-        owner = by_node.get(node.name.removeprefix("fused "))
-        blocked = _BLOCKED_NODE.fullmatch(node.name)
-        if owner is None and blocked:
-            owner = by_tensor.get(blocked["tensor"], by_tensor.get(blocked["part"]))
-        if owner is not None:
-            shares[owner].append(node)
-    return shares
 
 
 def _work_of(profile: OrtProfile | None) -> list[NodeTime]:
     return [node for node in profile.nodes if not is_layout(node.op, node.name)] if profile else []
 
 
-def _edges_of(profile: OrtProfile | None) -> list[NodeTime]:
-    return [node for node in profile.nodes if is_layout(node.op, node.name)] if profile else []
+def _edges_of(profile: OrtProfile) -> list[NodeTime]:
+    return [node for node in profile.nodes if is_layout(node.op, node.name)]
 
 
 def _sum_us(nodes: Sequence[NodeTime]) -> float:
@@ -189,7 +207,10 @@ def _spread(values: Sequence[float]) -> float | None:
 
 
 def _common(runs: Sequence[Run]) -> Measurement:
+    """Say what all rows of the job share; a phone's state after a run is the last that the run's log has."""
     run_peak_mb = _median_or_none([run.log.run_peak_mb for run in runs])
+    states = [run.log.phone_after or run.log.phone_before or PhoneState() for run in runs]
+    first = runs[0].log.phone_before or PhoneState()
     return Measurement(
         processes=len(runs),
         samples=sum(len(run.log.wall_us) for run in runs),
@@ -199,6 +220,12 @@ def _common(runs: Sequence[Run]) -> Measurement:
         run_peak_mb=run_peak_mb,
         peak_memory_mb=run_peak_mb,
         clock_observed_ghz=_median_or_none([run.log.clock_ghz for run in runs]),
+        temperature_c=_median_or_none([state.temperature_c for state in states]),
+        thermal_status=max(
+            (state.thermal_status for state in states if state.thermal_status is not None), default=None
+        ),
+        battery_percent_before=first.battery_percent,
+        battery_percent_after=states[-1].battery_percent,
     )
 
 
@@ -211,7 +238,7 @@ def _row(
     spec: JobSpec,
     index: int,
     part: JobLayer,
-    measurement: Measurement,
+    finding: _Finding,
     runs: Sequence[Run],
     device: DeviceRecord,
     campaign: str,
@@ -223,13 +250,13 @@ def _row(
         execution=Execution(
             scope=spec.scope,
             provider=spec.provider,
-            provider_used=spec.provider if measurement.status is Status.OK else None,
+            provider_used=finding.provider_used,
             threads=spec.threads,
             affinity=",".join(str(cpu) for cpu in spec.cpus) or None,
             spinning=spec.spinning,
             evicted_mb=spec.evict_kb / 1024,
         ),
-        measurement=measurement,
+        measurement=finding.measurement,
         provenance=Provenance(
             origin=Origin.MEASURED,
             device_kind=device.kind,

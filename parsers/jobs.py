@@ -8,7 +8,8 @@ campaign can be parsed on another machine, years later, without the program that
     runs/<campaign>/campaign.json            settings, so that the same command finds its own work again
     runs/<campaign>/<device>/device.json     DeviceRecord
     runs/<campaign>/<device>/<job>/job.json  JobSpec
-    runs/<campaign>/<device>/<job>/run-<n>/  runner.log and profile.json, one folder per process
+    runs/<campaign>/<device>/<job>/run-<n>/  runner.log and profile.json, one folder per process; verdict.json where
+                                             something was found out against it later
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ class Verdict:
 
 def write_verdict(folder: Path, *, status: Status, reason: str) -> None:
     """Say beside a run's evidence that it does not count, and why."""
-    (folder / RUN_VERDICT).write_text(json.dumps({"status": status.value, "reason": reason}) + "\n", encoding="utf-8")
+    part = folder / f"{RUN_VERDICT}.part"
+    part.write_text(json.dumps({"status": status.value, "reason": reason}) + "\n", encoding="utf-8")
+    part.replace(folder / RUN_VERDICT)
 
 
 def read_verdict(folder: Path) -> Verdict | None:
