@@ -237,4 +237,24 @@ struct tm *localtime_r(const time_t *, struct tm *);
 int nanosleep(const struct timespec *, struct timespec *);
 time_t time(time_t *);
 
+/* What all this must come to, as bionic's own headers do. */
+#if defined __aarch64__
+enum { STAT_BYTES = 128, SIZE_IN_STAT = 48 };
+#elif defined __arm__
+enum { STAT_BYTES = 104, SIZE_IN_STAT = 48 };
+#elif defined __x86_64__
+enum { STAT_BYTES = 144, SIZE_IN_STAT = 48 };
+#else
+enum { STAT_BYTES = 96, SIZE_IN_STAT = 44 };
+#endif
+_Static_assert(sizeof(struct stat) == STAT_BYTES && offsetof(struct stat, st_size) == SIZE_IN_STAT, "struct stat");
+_Static_assert(sizeof(off_t) == sizeof(long) && sizeof(time_t) == sizeof(long) && sizeof(sigset_t) == sizeof(long) &&
+                   sizeof(pid_t) == 4 && sizeof(clockid_t) == 4,
+               "widths");
+_Static_assert(sizeof(struct timespec) == 2 * sizeof(long), "struct timespec");
+_Static_assert(sizeof(struct rusage) == 18 * sizeof(long) && offsetof(struct rusage, ru_nivcsw) == 17 * sizeof(long),
+               "struct rusage");
+_Static_assert(sizeof(struct tm) == (sizeof(long) == 8 ? 56 : 44), "struct tm");
+_Static_assert(offsetof(struct dirent, d_type) == 18 && offsetof(struct dirent, d_name) == 19, "struct dirent");
+
 #endif
