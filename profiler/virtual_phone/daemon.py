@@ -23,16 +23,29 @@ from profiler.virtual_phone.wire import Wire
 LOOPBACK = "127.0.0.1"
 
 
+def listen(port: int) -> socket.socket:
+    """Take a port of the loopback interface; 0 takes any free one.
+
+    Raises:
+        VirtualPhoneError: it is in use.
+    """
+    try:
+        return socket.create_server((LOOPBACK, port))
+    except OSError as error:
+        raise VirtualPhoneError(
+            f"Port {port} cannot be had: {os.strerror(error.errno or 0)}. Choose another."
+        ) from error
+
+
 class Daemon:
     """A phone that is switched on and can be reached; as a context manager it is off again at the end.
 
     Every host has a thread that reads its packets, every stream one that serves it.
     """
 
-    def __init__(self, phone: Phone, *, port: int) -> None:
-        """Serve ``phone`` on ``port`` of the loopback interface; 0 takes any free one."""
-        self.port = port
-        self._phone = phone
+    def __init__(self, phone: Phone, listener: socket.socket) -> None:
+        """Serve ``phone`` to whoever connects to ``listener``, which is closed at the end; see :func:`listen`."""
+        self._phone, self._listener = phone, listener
         self._wire = Wire()
         self._phone_faults: dict[FaultName, Fault] = {}
         self._booting = threading.Lock()
@@ -40,7 +53,6 @@ class Daemon:
         self._threads = _Threads()
 
     def __enter__(self) -> Self:
-        self._listener = self._listen()
         try:
             self._phone.boot()
         except BaseException:
@@ -52,6 +64,12 @@ class Daemon:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Hang up, switch the phone off, and wait until nothing of either is left."""
+        if self._over:
+            return
         self._listener.shutdown(socket.SHUT_RDWR)
         self._wire.pull(math.inf)
         with self._booting:
@@ -59,6 +77,11 @@ class Daemon:
             self._phone.shutdown()
         self._threads.join()
         self._listener.close()
+
+    @property
+    def address(self) -> str:
+        """What ``adb connect`` takes: ``127.0.0.1:5561``."""
+        return "{}:{}".format(*self._listener.getsockname())
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -90,16 +113,6 @@ class Daemon:
             self._wire.pull(math.inf)
             self._phone.reboot()
             self._wire.plug()
-
-    def _listen(self) -> socket.socket:
-        try:
-            listener = socket.create_server((LOOPBACK, self.port))
-        except OSError as error:
-            raise VirtualPhoneError(
-                f"Port {self.port} cannot be had ({os.strerror(error.errno or 0)}). Choose another."
-            ) from error
-        self.port = int(listener.getsockname()[1])
-        return listener
 
     def _accept(self) -> None:
         with suppress(OSError):  # the listener was shut down

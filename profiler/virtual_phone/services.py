@@ -22,9 +22,11 @@ _SAID = {
 
 def serve(name: str, stream: Stream, *, phone: Phone, reboot: Callable[[], None]) -> None:
     """Serve one stream to its end; a service that the phone does not have is refused."""
-    with suppress(StreamClosedError):
-        _serving(name, phone, reboot)(stream)
-    stream.close()
+    try:
+        with suppress(StreamClosedError):
+            _serving(name, phone, reboot)(stream)
+    finally:
+        stream.close()
 
 
 def _serving(name: str, phone: Phone, reboot: Callable[[], None]) -> Callable[[Stream], None]:

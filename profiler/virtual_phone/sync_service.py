@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from profiler.virtual_phone.phone import Phone
 from profiler.virtual_phone.stream import Stream, StreamClosedError
@@ -29,6 +29,8 @@ MAX_DATA = 1 << 16
 
 _BLOCKS_AT_ONCE = 8
 _ROOM_CHECK_BYTES = 1 << 20
+_Made = TypeVar("_Made")
+
 _U32 = 0xFFFF_FFFF
 
 
@@ -102,16 +104,21 @@ def _receive(phone: Phone, path: str, stream: Stream) -> None:
     """Send a file's content."""
     with _failing("open failed"):
         descriptor = os.open(phone.resolve(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as source:  # noqa: PTH123 - opened by number
-        while True:
-            blocks: list[bytes] = []
-            with _failing("read failed"):
-                while len(blocks) < _BLOCKS_AT_ONCE and (data := source.read(MAX_DATA)):
-                    blocks.append(_HEADER.pack(b"DATA", len(data)) + data)
-            if not blocks:
-                break
-            stream.write(b"".join(blocks))
+    try:
+        while blocks := _read_blocks(descriptor):
+            stream.write(blocks)
+    finally:
+        os.close(descriptor)
     stream.write(_HEADER.pack(b"DONE", 0))
+
+
+def _read_blocks(descriptor: int) -> bytes:
+    """Read the next few DATA blocks of a file; nothing at its end."""
+    blocks: list[bytes] = []
+    with _failing("read failed"):
+        while len(blocks) < _BLOCKS_AT_ONCE and (data := os.read(descriptor, MAX_DATA)):
+            blocks.append(_HEADER.pack(b"DATA", len(data)) + data)
+    return b"".join(blocks)
 
 
 class _Incoming:
@@ -164,16 +171,16 @@ def _take_file(phone: Phone, path: str, mode: int, incoming: _Incoming) -> None:
     """Write a file; the owner's rights become everybody's, as adb has always done."""
     shared = mode & 0o700 | (mode & 0o700) >> 3 | (mode & 0o700) >> 6 | mode & 0o777
     with _failing("couldn't create file"):
-        place = _make_way(phone, path)
-        descriptor = _create(place)
+        place = _entry(phone, path)
+        _unlink(place)
+        descriptor = _with_folder(place, lambda: _create(place))
     try:
         with _failing("write failed"), open(descriptor, "wb") as target:  # noqa: PTH123 - opened by number
             os.fchmod(descriptor, shared)
             _copy(phone, incoming, target)
         os.utime(place, (incoming.time_s, incoming.time_s))
     except (_RefusedError, StreamClosedError):
-        if stat.S_ISREG(place.lstat().st_mode):
-            place.unlink()
+        _unlink(place)
         raise
 
 
@@ -194,17 +201,26 @@ def _take_link(phone: Phone, path: str, incoming: _Incoming) -> None:
     """Make a symbolic link; the blocks are its target."""
     target = b"".join(incoming).rstrip(b"\0")
     with _failing("symlink failed"):
-        _make_way(phone, path).symlink_to(os.fsdecode(target))
+        place = _entry(phone, path)
+        _unlink(place)
+        _with_folder(place, lambda: place.symlink_to(os.fsdecode(target)))
 
 
-def _make_way(phone: Phone, path: str) -> Path:
-    """Make the folder of a file to come, and unlink the file: a program that runs from it keeps its own."""
-    place = _entry(phone, path)
-    place.parent.mkdir(mode=0o775, parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
+def _unlink(place: Path) -> None:
+    """Remove a file or a link, and nothing else; a program that runs from it keeps what it has."""
+    with suppress(OSError):
         if stat.S_IFMT(place.lstat().st_mode) in {stat.S_IFREG, stat.S_IFLNK}:
             place.unlink()
-    return place
+
+
+def _with_folder(place: Path, make: Callable[[], _Made]) -> _Made:
+    """Make something at a place, with the folders above it where they are missing."""
+    try:
+        return make()
+    except FileNotFoundError:
+        with _failing("secure_mkdirs failed"):
+            place.parent.mkdir(mode=0o775, parents=True, exist_ok=True)
+        return make()
 
 
 def _create(place: Path) -> int:
