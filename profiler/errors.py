@@ -13,6 +13,7 @@
     ├── DeviceBusyError        another program has it
     ├── DeviceGoneError        it went away in the middle: unplugged, rebooted, offline
     ├── DeviceAnswerError      what it answered cannot be read
+    ├── ConfigFileError        a device's config is in the way, or cannot be written
     ├── StorageFullError       it has no room
     ├── TransferError          it refused a file
     ├── CampaignError          a campaign's folder belongs to other settings, or is in use
@@ -74,6 +75,10 @@ class DeviceGoneError(ProfilerError):
 
 class DeviceAnswerError(ProfilerError):
     """What a device answered is cut off or makes no sense."""
+
+
+class ConfigFileError(ProfilerError):
+    """A device's config must not be overwritten, or cannot be written."""
 
 
 class StorageFullError(ProfilerError):

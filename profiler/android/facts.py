@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from parsers.schema import Context, DeviceKind
 from profiler.android.socs import Soc, SocNames, find_soc, read_socs
+from profiler.android.wire import printable
 from profiler.device import DeviceFacts
 from profiler.errors import DeviceAnswerError
 from profiler.system_files import (
@@ -43,7 +44,7 @@ grep -H '' {" ".join((*PATTERNS, *GPU_FILES, *SOC_FILES))} 2>/dev/null
 echo '{_PROPERTIES}'
 getprop
 echo '{_GRAPHICS}'
-dumpsys SurfaceFlinger 2>/dev/null | grep -m 1 'GLES: '
+dumpsys SurfaceFlinger </dev/null 2>/dev/null | grep -m 1 'GLES: '
 echo '{_END}'
 """
 
@@ -52,6 +53,8 @@ FACTS_COMMAND: tuple[str, ...] = ("sh", "-c", _SCRIPT)
 
 _PROPERTY = re.compile(r"^\[([^\]\n]+)\]: \[(.*?)\]$(?=\n\[|\n?\Z)", re.MULTILINE | re.DOTALL)
 """A line of ``getprop``; a value may span lines, and ends with the bracket before the next property."""
+
+_SAY_NOTHING = frozenset({"qcom", "snapdragon", "unknown"})
 
 _SOLD_GB = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 16.0, 18.0, 24.0, 32.0)
 """Memory sizes that phones are sold with."""
@@ -147,37 +150,40 @@ def parse_phone_facts(text: str, socs: Sequence[Soc]) -> PhoneFacts:
 
 
 def device_facts(phone: PhoneFacts) -> DeviceFacts:
-    """Reduce a phone's facts to what a campaign needs.
-
-    The context is of the fastest cluster: a run is bound to one cluster, and cores of another design are another
-    context. The table's last-level cache comes before the listed one, because it counts the system cache that ``/sys``
-    does not show.
-    """
+    """Reduce a phone's facts to what a campaign needs; its context is the fastest cluster's."""
     fastest = phone.clusters[0] if phone.clusters else None
-    peak, source = peak_gflops(fastest) if fastest else (None, None)
-    context = Context(
-        cores=len(fastest.cpus) if fastest else None,
-        memory_gb=phone.memory_gb,
-        clock_freq_ghz=fastest.max_ghz if fastest else None,
-        memory_bw_gbs=phone.soc.memory_bw_gbs if phone.soc else None,
-        core_part=fastest.design.part if fastest and fastest.design else None,
-        last_level_cache_mb=(phone.soc.last_level_cache_mb if phone.soc else None) or phone.listed_cache_mb,
-        peak_gflops=peak,
-        peak_gflops_source=source,
-    )
     return DeviceFacts(
         kind=phone.kind,
         soc=phone.soc_name,
         os_build=phone.os_build,
-        context=context,
+        context=context_of(phone, fastest),
         clusters=tuple(cluster.numbers for cluster in phone.clusters),
         flops_per_cycle=fastest.design.flops_per_cycle if fastest and fastest.design else None,
     )
 
 
+def context_of(phone: PhoneFacts, cluster: Cluster | None) -> Context:
+    """Describe what a run bound to one cluster can use; cores of another design are another context.
+
+    The table's last-level cache comes before the listed one, because it counts the system cache that ``/sys`` does not
+    show. Without a cluster (a phone that hides ``/sys`` and ``/proc/cpuinfo``), the cores are unknown.
+    """
+    peak, source = peak_gflops(cluster) if cluster else (None, None)
+    return Context(
+        cores=len(cluster.cpus) if cluster else None,
+        memory_gb=phone.memory_gb,
+        clock_freq_ghz=cluster.max_ghz if cluster else None,
+        memory_bw_gbs=phone.soc.memory_bw_gbs if phone.soc else None,
+        core_part=cluster.design.part if cluster and cluster.design else None,
+        last_level_cache_mb=(phone.soc.last_level_cache_mb if phone.soc else None) or phone.listed_cache_mb,
+        peak_gflops=peak,
+        peak_gflops_source=source,
+    )
+
+
 def parse_properties(text: str) -> Mapping[str, str]:
-    """Read what ``getprop`` prints, empty values left out."""
-    return {match[1]: match[2] for match in _PROPERTY.finditer(text.strip()) if match[2]}
+    """Read what ``getprop`` prints: empty values left out, control characters too, for a person will read them."""
+    return {match[1]: value for match in _PROPERTY.finditer(text.strip()) if (value := printable(match[2]))}
 
 
 def _sections(text: str) -> tuple[str, str, str]:
@@ -200,30 +206,34 @@ def _first(properties: Mapping[str, str], *names: str) -> str | None:
 
 
 def _soc_names(files: SystemFiles, properties: Mapping[str, str]) -> SocNames:
-    """What the phone calls its system on a chip; a name that says only ``qcom`` says nothing."""
+    """What the phone calls its system on a chip; a name that says only whose it is says nothing."""
     hardware = next((block["Hardware"] for block in cpuinfo_blocks(files).values() if "Hardware" in block), "")
+    machine = printable(files.text("sys/devices/soc0/machine"))
     parts = (
         properties.get("ro.soc.model"),
-        files.text("sys/devices/soc0/machine"),
+        machine.rpartition(" based on ")[2],  # Samsung JACKPOTLTE EUR rev07 board based on EXYNOS7885
         properties.get("ro.chipname"),
         properties.get("ro.hardware.chipname"),
         properties.get("ro.mediatek.platform"),
         properties.get("ro.vendor.mediatek.platform"),
-        hardware.removeprefix("Qualcomm Technologies, Inc").strip(),
+        printable(hardware.removeprefix("Qualcomm Technologies, Inc").strip()),
     )
     platforms = (properties.get("ro.board.platform"), properties.get("ro.hardware"))
     return SocNames(parts=_told(parts), platforms=_told(platforms))
 
 
 def _told(names: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in names if name and name.lower() not in {"qcom", "unknown"}))
+    return tuple(dict.fromkeys(name for name in names if name and name.lower() not in _SAY_NOTHING))
 
 
 def _gpu(files: SystemFiles, graphics: str) -> tuple[str | None, int | None]:
     """The GPU's name and compute units: the driver's own file, else the OpenGL line ``GLES: ARM, Mali-G76, ...``."""
-    for path in GPU_FILES:
-        if name := files.text(path):
-            cores = re.match(r"(Mali-\S+) (?:MP)?(\d+) cores?\b", name)
-            return (cores[1], int(cores[2])) if cores else (name, None)
+    for name in (printable(files.text(path)) for path in GPU_FILES):
+        if cores := re.match(r"(Mali-\S+) (\d+) cores?\b", name):
+            return cores[1], int(cores[2])
+        if adreno := re.fullmatch(r"(Adreno) ?(\d+)(?:v\d+)?", name):
+            return f"{adreno[1]} {adreno[2]}", None
+        if name:
+            return name, None
     match = re.search(r"GLES: [^,\n]+, ([^,\n]+)", graphics)
-    return (match[1].replace(" (TM)", "").strip(), None) if match else (None, None)
+    return (printable(match[1].replace(" (TM)", "")).strip(), None) if match else (None, None)
