@@ -41,6 +41,9 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
 
 def print_counts(rows: Sequence[Row]) -> None:
     """Say in one line what rows there are."""
+    if not rows:
+        typer.echo("No rows yet.")
+        return
     devices = sorted({f"{row.provenance.origin} on {row.provenance.device}" for row in rows})
     told = ", ".join(f"{count} {status}" for status, count in counts(rows).items())
     typer.echo(f"{len(rows)} rows, {'; '.join(devices)}: {told}")
