@@ -45,18 +45,19 @@ def programs_for(look: PhoneLook, runtime: Path | None) -> Programs:
 
     Args:
         look: tells the phone's instruction sets.
-        runtime: the ONNX Runtime for Android that the user names, an AAR or a library.
+        runtime: the ONNX Runtime that the user names: for Android an AAR or a library, for a virtual phone a library
+            of this machine.
 
     Raises:
         DeviceNotReadyError: no runner exists for its instruction sets.
         RunnerBuildError: the runner cannot be built, or no runtime is there.
     """
     if look.is_virtual:
-        library = host_runtime()
+        library = runtime or host_runtime()
         return Programs(
             runner=Program(name=RUNNER, path=host_runner(), sha256=runner_sha256(host_runner())),
             runtime=Program(name=RUNTIME, path=library, sha256=runner_sha256(library)),
-            runtime_version=runtime_version(),
+            runtime_version=runtime_version() if runtime is None else runtime.name,
         )
     from profiler.runner_android import android_runner  # noqa: PLC0415 - a virtual phone needs no cross compiler
     from profiler.runtime import android_runtime  # noqa: PLC0415
