@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -167,9 +166,7 @@ def report(trials: list[Trial]) -> str:
     bars = [trial.error_mj / trial.energy_mj for trial in good]
     errors = [abs(trial.energy_mj / trial.true_mj - 1) for trial in good]
     covered, refused = sum(trial.covered for trial in trials), len(trials) - len(good)
-    return (
-        f"{covered:4} of {len(trials):3}   {statistics.median(bars):7.1%}   {statistics.median(errors):7.1%}   {refused:4}"
-    )
+    return f"{covered:4} of {len(trials):3}   {statistics.median(bars):7.1%}   {statistics.median(errors):7.1%}   {refused:4}"
 
 
 def main() -> None:

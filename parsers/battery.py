@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parsers.errors import EnergyRefusedError
-from parsers.power_samples import BatterySamples, ChargeStatus, FloatArray
+from parsers.power_samples import BatterySamples, ChargeStatus, FloatArray, IntArray
 
 LEAST_POWER_MW, MOST_POWER_MW = 50.0, 40_000.0
 GAIN_ERROR = 0.03
@@ -42,6 +43,14 @@ class Windows:
         """Length of the loop."""
         return (self.loop_to_ns - self.loop_from_ns) / 1e9
 
+    def span(self, boottime_ns: IntArray) -> NDArray[np.bool_]:
+        """Which of these moments lie between the outer borders."""
+        return (boottime_ns >= self.idle_from_ns) & (boottime_ns <= self.idle_to_ns)
+
+    def since_loop_s(self, boottime_ns: IntArray) -> FloatArray:
+        """Seconds since the loop began."""
+        return (boottime_ns - self.loop_from_ns) / 1e9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerTrace:
@@ -66,20 +75,20 @@ def battery_trace(samples: BatterySamples, windows: Windows, *, source: str = "b
         EnergyRefusedError: charging, too few readings, registers that never change, or a unit or sign that cannot be
             told.
     """
-    inside = (samples.boottime_ns >= windows.idle_from_ns) & (samples.boottime_ns <= windows.idle_to_ns)
-    _refuse_charging(samples, inside, windows)
+    inside = windows.span(samples.boottime_ns)
+    refuse_charging(samples, windows)
     good = inside & _readings(samples.current, inside)
     if good.sum() < _LEAST_SAMPLES:
         raise EnergyRefusedError(f"only {good.sum()} readings of the current between the windows' borders")
     dropped = 1 - good.sum() / inside.sum()
     if dropped > _MOST_DROPPED:
         raise EnergyRefusedError(f"{dropped:.0%} of the current's readings are errors")
-    time_s = (samples.boottime_ns[good] - windows.loop_from_ns) / 1e9
+    time_s = windows.since_loop_s(samples.boottime_ns[good])
     voltage_v = _voltage_v(samples.voltage[good])
     raw = samples.current[good]
     scale, evidence = _scale_and_sign(raw, voltage_v)
     current_ma = raw * scale
-    period_s, quantum = _pace(time_s, raw)
+    period_s, quantum = pace_of(time_s, raw)
     trace = PowerTrace(
         source=source,
         time_s=time_s,
@@ -92,8 +101,9 @@ def battery_trace(samples: BatterySamples, windows: Windows, *, source: str = "b
     return _checked_by_counter(trace, time_s, current_ma, samples.charge[good])
 
 
-def _refuse_charging(samples: BatterySamples, inside: np.ndarray, windows: Windows) -> None:
-    for index in np.flatnonzero(inside):
+def refuse_charging(samples: BatterySamples, windows: Windows) -> None:
+    """Raise EnergyRefusedError where the battery did anything but discharge between the windows' borders."""
+    for index in np.flatnonzero(windows.span(samples.boottime_ns)):
         status = samples.status[index]
         if status is not ChargeStatus.DISCHARGING:
             at_s = (samples.boottime_ns[index] - windows.idle_from_ns) / 1e9
@@ -102,7 +112,7 @@ def _refuse_charging(samples: BatterySamples, inside: np.ndarray, windows: Windo
             )
 
 
-def _readings(raw: FloatArray, inside: np.ndarray) -> np.ndarray:
+def _readings(raw: FloatArray, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which values are readings: not NaN, and not an error number (-22 = EINVAL, -61 = ENODATA, 0) in a reading's place."""
     known = np.isfinite(raw)
     if not (known & inside).any():
@@ -145,10 +155,14 @@ def _scale_and_sign(raw: FloatArray, voltage_v: FloatArray) -> tuple[float, str]
     return scale * sign, evidence
 
 
-def _pace(time_s: FloatArray, raw: FloatArray) -> tuple[float, float]:
-    """Return how often the register changes, in seconds, and by how much at least."""
+def pace_of(time_s: FloatArray, raw: FloatArray) -> tuple[float, float]:
+    """Return how often a register changes, in seconds, and by how much at least.
+
+    Raises:
+        EnergyRefusedError: it changes less than three times.
+    """
     changes = time_s[1:][np.diff(raw) != 0]
-    if len(changes) < 2:
+    if len(changes) < 3:
         raise EnergyRefusedError("the current's register hardly ever changes, so that it tells no difference")
     sampling_s = float(np.median(np.diff(time_s)))
     return max(float(np.median(np.diff(changes))), sampling_s), float(np.diff(np.unique(raw)).min())

@@ -85,7 +85,7 @@ def estimate_energy(trace: PowerTrace, windows: Windows) -> Energy:
                 f"a window is too short for the sensor, which updates every {period_s:.2g} s and settles in"
                 f" {settling_s:.2g} s: {stop_s - start_s:.3g} s are left of it, {least * period_s:.3g} s are needed"
             )
-    before, during, after = (_means(trace, start_s, stop_s) for start_s, stop_s in pieces)
+    before, during, after = (_means(trace, start_s, stop_s)[1] for start_s, stop_s in pieces)
     factor = _correlation_factor((before, during, after))
     loop = _level(during, during, factor)
     idle = _idle_level(before, after, factor)
@@ -115,17 +115,18 @@ def student_t95(freedom: float) -> float:
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
     )
-    return sum(term / freedom**power for power, term in enumerate(terms))
+    return math.fsum(term / freedom**power for power, term in enumerate(terms))
 
 
-def _means(trace: PowerTrace, start_s: float, stop_s: float) -> FloatArray:
-    """Means over pieces of one update period; a held register counts for as long as it stood."""
+def _means(trace: PowerTrace, start_s: float, stop_s: float) -> tuple[FloatArray, FloatArray]:
+    """Middles of pieces of one update period, and means over them; a held register counts for as long as it stood."""
     count = int((stop_s - start_s) / trace.update_period_s)
     edges = np.linspace(start_s, stop_s, count + 1)
     first = np.searchsorted(trace.time_s, edges)
     sums = np.concatenate([[0.0], np.cumsum(trace.power_mw)])
     filled = np.diff(first) > 0
-    return np.diff(sums[first])[filled] / np.diff(first)[filled]
+    means = np.diff(sums[first])[filled] / np.diff(first)[filled]
+    return ((edges[1:] + edges[:-1]) / 2)[filled], means
 
 
 def _settling_s(trace: PowerTrace, begin_s: float, loop_s: float, end_s: float) -> float:
@@ -135,15 +136,14 @@ def _settling_s(trace: PowerTrace, begin_s: float, loop_s: float, end_s: float) 
     delays and time constants are plausible whose sum of squares an F test at 95 % cannot tell from the best one's.
     """
     period_s = trace.update_period_s
-    x = _means(trace, begin_s, end_s)
-    t = begin_s + (np.arange(len(x)) + 0.5) * (end_s - begin_s) / len(x)
-    fits = []
+    t, x = _means(trace, begin_s, end_s)
+    fits: list[tuple[float, float, FloatArray]] = []
     for delay_s in period_s * np.array([0.0, 0.5, 1.0, 1.5, 2.0]):
         for constant_s in np.geomspace(period_s / 8, max(loop_s / 3, period_s), 24):
             shape = _response(t - delay_s, constant_s) - _response(t - delay_s - loop_s, constant_s)
             design = np.stack([np.ones_like(t), t, shape], axis=1)
             residual = x - design @ np.linalg.lstsq(design, x, rcond=None)[0]
-            fits.append((float(residual @ residual), delay_s + SETTLED * constant_s, residual))
+            fits.append((float(residual @ residual), float(delay_s + SETTLED * constant_s), residual))
     best, _, residual = min(fits, key=lambda fit: fit[0])
     freedom = max(len(x) / _correlation_factor((residual,)) - 5, 1.0)
     return max(settling for squares, settling, _ in fits if squares <= best * (1 + 4 / freedom))

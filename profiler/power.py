@@ -7,18 +7,18 @@ said in ``parsers.energy``. The planner here asks for loops that make that bar a
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
-
-import numpy as np
+from pathlib import Path, PurePosixPath
 
 from parsers.battery import GAIN_ERROR
 from parsers.energy import Energy, student_t95
 from parsers.errors import PowerSamplesError
-from parsers.power_samples import ChargeStatus, read_battery_csv, read_battery_text, read_rails
+from parsers.jobs import RUN_LOG, RUN_PREFIX
+from parsers.monsoon import align, cut, piece_to_csv, read_monsoon
+from parsers.power_run import MONITOR_FILE, windows_of
+from parsers.run_records import only_record, read_records
 from profiler.errors import ProfilerError
 from profiler.plan import RunPlan
 
@@ -33,8 +33,7 @@ POWER_RUN = 1000
 """Number of a job's first power run, far from those that measure time."""
 
 _SPARE_S = 120
-_PROBE_S = 40
-_SUPPLY = "/sys/class/power_supply"
+"""For loading, warming up, and writing down."""
 
 
 class PowerSource(StrEnum):
@@ -149,3 +148,58 @@ def _sample_ms(sensor: SensorFacts) -> int:
     """Five looks per update; a source that starts a process each time is asked less often."""
     least_ms = 50 if sensor.source is PowerSource.SYSFS else 1000
     return max(least_ms, min(2000, int(sensor.update_period_s * 200)))
+
+
+def power_run(base: RunPlan, power: PowerPlan, source: PowerSource, *, wait_s: int, number: int = POWER_RUN) -> RunPlan:
+    """Turn a job's run into one that measures power, with what it was told to measure besides cut to the least.
+
+    The cache is left as the layer leaves it: walking over a buffer between iterations would cost more than the layer.
+
+    Args:
+        base: any run of the job, ``profiler.job_plans.run_plan``.
+        power: from :func:`plan_power`.
+        source: what the phone has; ``NONE`` loops for an external monitor.
+        wait_s: how long a phone that charges is waited for.
+        number: of the run within its job.
+    """
+    loop_s = (power.loop_ms + 2 * power.idle_ms) / 1000
+    return replace(
+        base,
+        run=number,
+        out=str(PurePosixPath(base.out).with_name(f"{RUN_PREFIX}{number}")),
+        evict_kb=0,
+        profile_iterations=0,
+        timeout_s=base.timeout_s + wait_s + math.ceil(loop_s) + _SPARE_S,
+        power_source=source.value,
+        power_loop_ms=power.loop_ms,
+        power_idle_ms=power.idle_ms,
+        power_sample_ms=power.sample_ms,
+        power_wait_ms=wait_s * 1000,
+    )
+
+
+def attach_monitor(recording: Path, run_folders: Sequence[Path]) -> int:
+    """Lay beside each power run what an external monitor saw of it, and return how many runs that were.
+
+    Args:
+        recording: one CSV file that covers all of these runs.
+        run_folders: folders of runs; those that looped for no monitor are passed over.
+
+    Raises:
+        ProfilerError: the file cannot be read, or cannot be brought onto the phone's clock.
+    """
+    windows = {}
+    for folder in run_folders:
+        record = only_record(read_records((folder / RUN_LOG).read_bytes()), "power")
+        if record is not None and record.values.get("source") == PowerSource.NONE:
+            windows[folder] = windows_of(record)
+    if not windows:
+        return 0
+    try:
+        samples = read_monsoon(recording.read_bytes())
+        began_ns = align(samples, list(windows.values()))
+    except (OSError, PowerSamplesError) as error:
+        raise ProfilerError(f"{recording}: {error}") from error
+    for folder, borders in windows.items():
+        (folder / MONITOR_FILE).write_text(piece_to_csv(cut(samples, began_ns, borders)), encoding="utf-8")
+    return len(windows)

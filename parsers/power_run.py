@@ -1,0 +1,84 @@
+"""One run's power: the runner's ``power`` record and the samples beside its log in, an energy or a reason out."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from parsers.battery import PowerTrace, Windows, battery_trace, refuse_charging
+from parsers.energy import Energy, estimate_energy
+from parsers.errors import EnergyRefusedError, PowerSamplesError
+from parsers.jobs import RUN_LOG
+from parsers.monsoon import monitor_trace, read_piece
+from parsers.odpm import rails_trace
+from parsers.power_samples import read_battery_csv, read_battery_text, read_rails
+from parsers.run_records import Record, only_record, read_records
+
+MONITOR_FILE = "monitor.csv"
+"""What an external monitor saw of the run, on the phone's clock."""
+
+_BORDERS = ("idle_from_ns", "loop_from_ns", "loop_to_ns", "idle_to_ns", "iterations")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerFinding:
+    """What a power run came to: an energy, or why there is none."""
+
+    energy: Energy | None
+    refused: str = ""
+
+
+def read_power(folder: Path) -> PowerFinding | None:
+    """Read a run's folder, whose log is whole; ``None`` where the run was not to measure power.
+
+    Raises:
+        PowerSamplesError: the samples are not as the runner wrote them.
+        RunLogError: the log contradicts itself.
+    """
+    record = only_record(read_records((folder / RUN_LOG).read_bytes()), "power")
+    if record is None:
+        return None
+    try:
+        windows = windows_of(record)
+        return PowerFinding(energy=estimate_energy(_trace(folder, record, windows), windows))
+    except EnergyRefusedError as error:
+        return PowerFinding(energy=None, refused=str(error))
+
+
+def windows_of(record: Record) -> Windows:
+    """Read the windows of a ``power`` record; raises EnergyRefusedError where the runner refused to loop."""
+    if "refused" in record.values:
+        raise EnergyRefusedError(record.text("refused"))
+    values = {name: record.integer(name) for name in _BORDERS}
+    if list(values.values())[:4] != sorted(list(values.values())[:4]) or values["iterations"] < 1:
+        record.contradict(f"windows {values}")
+    return Windows(**values)
+
+
+def _trace(folder: Path, record: Record, windows: Windows) -> PowerTrace:
+    source = record.text("source")
+    if source == "none":
+        path = folder / MONITOR_FILE
+        if not path.is_file():
+            raise EnergyRefusedError("no recording of an external monitor was given for the run")
+        return monitor_trace(read_piece(path.read_bytes()), windows)
+    data = _samples(folder, record)
+    if source == "odpm":
+        refuse_charging(read_battery_text(data), windows)
+        return rails_trace(read_rails(data), windows)
+    if source not in {"sysfs", "cmd"}:
+        record.contradict(f"source={source}, which this program does not read")
+    return battery_trace(read_battery_csv(data) if source == "sysfs" else read_battery_text(data), windows)
+
+
+def _samples(folder: Path, record: Record) -> bytes:
+    """Read the file that the record names, and make sure that it is the one that was written."""
+    path = folder / Path(record.text("file")).name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PowerSamplesError(f"{path}: cannot be read ({error.strerror}). Measure this run again.") from error
+    if len(data) != record.integer("bytes") or f"{zlib.crc32(data):08x}" != record.text("crc"):
+        raise PowerSamplesError(f"{path}: not as the runner wrote it. Measure this run again.")
+    return data
