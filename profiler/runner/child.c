@@ -10,6 +10,7 @@
 #include "checksum.h"
 #include "measure.h"
 #include "power.h"
+#include "provider.h"
 #include "session.h"
 #include "system.h"
 
@@ -53,12 +54,14 @@ static void finish_line(struct line *line, struct log *log) {
     if (!line_end(line, log)) child_refuse(log->outcome, "cannot write the log: %s", strerror(errno));
 }
 
-static void log_environment(struct log *log, const struct session *session, long long oom_score) {
+static void log_environment(struct log *log, struct session *session, long long oom_score) {
     struct line line;
-    char affinity[512];
+    char affinity[512], providers[256];
     describe_affinity(affinity, sizeof affinity);
+    provider_list(session, providers, sizeof providers);
     line_begin(&line, log, "env");
     line_text(&line, "runtime", session->ort.version);
+    line_text(&line, "providers", providers);
     line_text(&line, "affinity", affinity);
     if (oom_score > -1001) line_whole(&line, "oom_score_adj", oom_score);
     finish_line(&line, log);

@@ -1,6 +1,7 @@
 /* AutoCoMET's runner: measures ONNX models on the device that it runs on.
  *
  *     runner --runtime LIBONNXRUNTIME --plan FILE [--parent PID] [--gate SCRIPT] [--beat FILE]
+ *     runner --providers LIBONNXRUNTIME
  *     runner --version
  *
  * Works through a plan (plan.h), one forked child per run, and leaves a folder with a log (log.h) and a profile for
@@ -25,11 +26,12 @@
 #include "gate.h"
 #include "outcome.h"
 #include "plan.h"
+#include "provider.h"
 #include "supervise.h"
 
 static const char VERSION[] = "autocomet-runner 1 protocol 1 plan 1\n";
 static const char USAGE[] = "usage: runner --runtime LIBONNXRUNTIME --plan FILE [--parent PID] [--gate SCRIPT]\n"
-                            "              [--beat FILE] | --version\n";
+                            "              [--beat FILE] | --providers LIBONNXRUNTIME | --version\n";
 
 struct arguments {
     const char *runtime, *plan, *gate, *beat;
@@ -88,6 +90,10 @@ int main(int count, char **words) {
     struct arguments arguments;
     struct plan plan;
     if (count == 2 && strcmp(words[1], "--version") == 0) return !say("%s", VERSION);
+    if (count == 3 && strcmp(words[1], "--providers") == 0) {
+        const char *error = provider_print(words[2]);
+        return error ? refuse(words[2], error) : 0;
+    }
     if (parse_arguments(count, words, &arguments) < 0) {
         complain("%s", USAGE);
         return EXIT_REFUSED;

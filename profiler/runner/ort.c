@@ -21,6 +21,7 @@ const char *ort_open(struct ort *ort, const char *library) {
     slot *const *table = base->get_api(ORT_API_VERSION);
     if (table == NULL) return "the runtime is older than ONNX Runtime 1.17";
     ort->version = base->get_version();
+    ort->library = handle;
 #define X(index, result, name, arguments) ort->name = (result(*) arguments)table[index];
     ORT_FUNCTIONS(X)
 #undef X

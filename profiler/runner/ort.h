@@ -51,6 +51,7 @@ enum element_type {
 
 /* X(index in OrtApi, result, name, arguments) */
 #define ORT_FUNCTIONS(X)                                                                                               \
+    X(0, OrtStatus *, CreateStatus, (int code, const char *message))                                                   \
     X(1, int, GetErrorCode, (const OrtStatus *))                                                                       \
     X(2, const char *, GetErrorMessage, (const OrtStatus *))                                                           \
     X(3, OrtStatus *, CreateEnv, (int level, const char *name, OrtEnv **))                                             \
@@ -77,23 +78,28 @@ enum element_type {
     X(62, OrtStatus *, GetDimensions, (const OrtTensorTypeAndShapeInfo *, int64_t *shape, size_t rank))                \
     X(69, OrtStatus *, CreateCpuMemoryInfo, (int allocator_type, int memory_type, OrtMemoryInfo **))                   \
     X(78, OrtStatus *, GetAllocatorWithDefaultOptions, (OrtAllocator **))                                              \
+    X(93, void, ReleaseStatus, (OrtStatus *))                                                                          \
     X(95, void, ReleaseSession, (OrtSession *))                                                                        \
     X(98, void, ReleaseTypeInfo, (OrtTypeInfo *))                                                                      \
     X(100, void, ReleaseSessionOptions, (OrtSessionOptions *))                                                         \
     X(110, OrtStatus *, SessionEndProfiling, (OrtSession *, OrtAllocator *, char **path))                              \
+    X(125, OrtStatus *, GetAvailableProviders, (char ***names, int *count))                                            \
     X(130, OrtStatus *, AddSessionConfigEntry, (OrtSessionOptions *, const char *key, const char *value))              \
     X(133, OrtStatus *, RunWithBinding, (OrtSession *, const OrtRunOptions *, const OrtIoBinding *))                   \
     X(134, OrtStatus *, CreateIoBinding, (OrtSession *, OrtIoBinding **))                                              \
     X(135, void, ReleaseIoBinding, (OrtIoBinding *))                                                                   \
     X(136, OrtStatus *, BindInput, (OrtIoBinding *, const char *name, const OrtValue *))                               \
     X(137, OrtStatus *, BindOutput, (OrtIoBinding *, const char *name, const OrtValue *))                              \
-    X(138, OrtStatus *, BindOutputToDevice, (OrtIoBinding *, const char *name, const OrtMemoryInfo *))
+    X(138, OrtStatus *, BindOutputToDevice, (OrtIoBinding *, const char *name, const OrtMemoryInfo *))                 \
+    X(216, OrtStatus *, SessionOptionsAppendExecutionProvider,                                                         \
+      (OrtSessionOptions *, const char *name, const char *const *keys, const char *const *values, size_t count))
 
 struct ort {
 #define X(index, result, name, arguments) result(*name) arguments;
     ORT_FUNCTIONS(X)
 #undef X
     const char *version;
+    void *library; /* of dlopen */
 };
 
 /* Open the library. Returns NULL, or why it cannot be used. It stays open until the process ends. */

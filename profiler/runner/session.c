@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "child.h"
+#include "provider.h"
 #include "values.h"
 
 enum { MAX_RANK = 16, ALIGNMENT = 64 };
@@ -29,7 +30,7 @@ static enum status judge(int code, const char *message) {
     return STATUS_CRASHED;
 }
 
-static void check(struct session *session, OrtStatus *status, const char *call) {
+void session_check(struct session *session, OrtStatus *status, const char *call) {
     if (status == NULL) return;
     const char *message = session->ort.GetErrorMessage(status);
     const char *reason = strstr(message, " failed:"); /* `Load model from PATH failed:REASON`, where PATH may be long */
@@ -37,18 +38,14 @@ static void check(struct session *session, OrtStatus *status, const char *call) 
     child_end(session->outcome, judge(session->ort.GetErrorCode(status), message), "%s: %s", call, message);
 }
 
-#define CALL(function, ...) check(session, session->ort.function(__VA_ARGS__), #function)
-
 static OrtSessionOptions *make_options(struct session *session, const char *profile_prefix) {
-    const struct plan_run *plan = session->plan;
     OrtSessionOptions *options;
-    CALL(CreateSessionOptions, &options);
-    CALL(SetIntraOpNumThreads, options, (int)plan->threads);
-    CALL(SetInterOpNumThreads, options, 1);
-    CALL(SetSessionExecutionMode, options, ORT_SEQUENTIAL);
-    CALL(SetSessionGraphOptimizationLevel, options, ORT_ENABLE_ALL);
-    CALL(AddSessionConfigEntry, options, "session.intra_op.allow_spinning", plan->spin ? "1" : "0");
-    if (profile_prefix) CALL(EnableProfiling, options, profile_prefix);
+    CALL(session, CreateSessionOptions, &options);
+    CALL(session, SetInterOpNumThreads, options, 1);
+    CALL(session, SetSessionExecutionMode, options, ORT_SEQUENTIAL);
+    CALL(session, SetSessionGraphOptimizationLevel, options, ORT_ENABLE_ALL);
+    provider_configure(session, options);
+    if (profile_prefix) CALL(session, EnableProfiling, options, profile_prefix);
     return options;
 }
 
@@ -59,20 +56,18 @@ void session_prepare(struct session *session, const char *runtime, const struct 
     session->outcome = outcome;
     const char *error = ort_open(&session->ort, runtime);
     if (error) child_refuse(outcome, "cannot use the runtime %s: %s", runtime, error);
-    if (strcmp(plan->provider, "cpu") != 0)
-        child_end(outcome, STATUS_UNSUPPORTED, "provider %s: this runner drives cpu only", plan->provider);
-    CALL(CreateEnv, ORT_LOGGING_LEVEL_ERROR, "AutoCoMET", &session->env);
-    CALL(CreateCpuMemoryInfo, ORT_ARENA_ALLOCATOR, ORT_MEM_TYPE_DEFAULT, &session->cpu_memory);
-    CALL(GetAllocatorWithDefaultOptions, &session->allocator);
+    CALL(session, CreateEnv, ORT_LOGGING_LEVEL_ERROR, "AutoCoMET", &session->env);
+    CALL(session, CreateCpuMemoryInfo, ORT_ARENA_ALLOCATOR, ORT_MEM_TYPE_DEFAULT, &session->cpu_memory);
+    CALL(session, GetAllocatorWithDefaultOptions, &session->allocator);
     OrtSessionOptions *options = make_options(session, NULL);
-    CALL(CreateSessionFromArray, session->env, RELU_MODEL, sizeof RELU_MODEL, options, &session->handle);
+    CALL(session, CreateSessionFromArray, session->env, RELU_MODEL, sizeof RELU_MODEL, options, &session->handle);
     session->ort.ReleaseSession(session->handle);
     session->ort.ReleaseSessionOptions(options);
 }
 
 void session_load(struct session *session, const char *profile_prefix) {
     OrtSessionOptions *options = make_options(session, profile_prefix);
-    CALL(CreateSession, session->env, session->plan->model, options, &session->handle);
+    CALL(session, CreateSession, session->env, session->plan->model, options, &session->handle);
     session->ort.ReleaseSessionOptions(options);
 }
 
@@ -80,12 +75,12 @@ void session_load(struct session *session, const char *profile_prefix) {
 static size_t read_type(struct session *session, OrtTypeInfo *info, const char *name, int *type, int64_t *shape) {
     const OrtTensorTypeAndShapeInfo *tensor_info;
     size_t rank;
-    CALL(CastTypeInfoToTensorInfo, info, &tensor_info);
+    CALL(session, CastTypeInfoToTensorInfo, info, &tensor_info);
     if (tensor_info == NULL) child_end(session->outcome, STATUS_UNSUPPORTED, "%s is not a tensor", name);
-    CALL(GetTensorElementType, tensor_info, type);
-    CALL(GetDimensionsCount, tensor_info, &rank);
+    CALL(session, GetTensorElementType, tensor_info, type);
+    CALL(session, GetDimensionsCount, tensor_info, &rank);
     if (rank > MAX_RANK) child_end(session->outcome, STATUS_UNSUPPORTED, "%s has more than 16 dimensions", name);
-    CALL(GetDimensions, tensor_info, shape, rank);
+    CALL(session, GetDimensions, tensor_info, shape, rank);
     session->ort.ReleaseTypeInfo(info);
     return rank;
 }
@@ -100,7 +95,7 @@ static void allocate(struct session *session, struct tensor *tensor, int type, c
     size_t reserved = tensor->bytes ? tensor->bytes : 1;
     if (posix_memalign(&tensor->data, ALIGNMENT, reserved) != 0)
         child_end(session->outcome, STATUS_OUT_OF_MEMORY, "%zu bytes for %s", reserved, tensor->name);
-    CALL(CreateTensorWithDataAsOrtValue, session->cpu_memory, tensor->data, tensor->bytes, shape, rank, type,
+    CALL(session, CreateTensorWithDataAsOrtValue, session->cpu_memory, tensor->data, tensor->bytes, shape, rank, type,
          &tensor->value);
 }
 
@@ -115,8 +110,8 @@ static void allocate_input(struct session *session, size_t index) {
     OrtTypeInfo *info;
     int type;
     int64_t shape[MAX_RANK];
-    CALL(SessionGetInputName, session->handle, index, session->allocator, &tensor->name);
-    CALL(SessionGetInputTypeInfo, session->handle, index, &info);
+    CALL(session, SessionGetInputName, session->handle, index, session->allocator, &tensor->name);
+    CALL(session, SessionGetInputTypeInfo, session->handle, index, &info);
     size_t rank = read_type(session, info, tensor->name, &type, shape);
     if (!is_static(shape, rank))
         child_end(session->outcome, STATUS_UNSUPPORTED, "input %s has no static shape", tensor->name);
@@ -129,15 +124,15 @@ static void allocate_output(struct session *session, size_t index) {
     OrtTypeInfo *info;
     int type;
     int64_t shape[MAX_RANK];
-    CALL(SessionGetOutputName, session->handle, index, session->allocator, &tensor->name);
-    CALL(SessionGetOutputTypeInfo, session->handle, index, &info);
+    CALL(session, SessionGetOutputName, session->handle, index, session->allocator, &tensor->name);
+    CALL(session, SessionGetOutputTypeInfo, session->handle, index, &info);
     size_t rank = read_type(session, info, tensor->name, &type, shape);
     if (is_static(shape, rank) && value_bytes(type) > 0) allocate(session, tensor, type, shape, rank);
 }
 
 void session_allocate(struct session *session) {
-    CALL(SessionGetInputCount, session->handle, &session->input_count);
-    CALL(SessionGetOutputCount, session->handle, &session->output_count);
+    CALL(session, SessionGetInputCount, session->handle, &session->input_count);
+    CALL(session, SessionGetOutputCount, session->handle, &session->output_count);
     session->inputs = calloc(session->input_count + 1, sizeof *session->inputs);
     session->outputs = calloc(session->output_count + 1, sizeof *session->outputs);
     if (session->inputs == NULL || session->outputs == NULL)
@@ -147,23 +142,23 @@ void session_allocate(struct session *session) {
 }
 
 void session_bind(struct session *session) {
-    CALL(CreateIoBinding, session->handle, &session->binding);
+    CALL(session, CreateIoBinding, session->handle, &session->binding);
     for (size_t i = 0; i < session->input_count; i++)
-        CALL(BindInput, session->binding, session->inputs[i].name, session->inputs[i].value);
+        CALL(session, BindInput, session->binding, session->inputs[i].name, session->inputs[i].value);
     for (size_t i = 0; i < session->output_count; i++) {
         const struct tensor *output = &session->outputs[i];
-        if (output->value) CALL(BindOutput, session->binding, output->name, output->value);
-        else CALL(BindOutputToDevice, session->binding, output->name, session->cpu_memory);
+        if (output->value) CALL(session, BindOutput, session->binding, output->name, output->value);
+        else CALL(session, BindOutputToDevice, session->binding, output->name, session->cpu_memory);
     }
 }
 
 void session_run(struct session *session) {
-    CALL(RunWithBinding, session->handle, NULL, session->binding);
+    CALL(session, RunWithBinding, session->handle, NULL, session->binding);
 }
 
 const char *session_end_profile(struct session *session) {
     char *path;
-    CALL(SessionEndProfiling, session->handle, session->allocator, &path);
+    CALL(session, SessionEndProfiling, session->handle, session->allocator, &path);
     return path;
 }
 

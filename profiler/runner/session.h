@@ -31,6 +31,11 @@ struct session {
 
 /* Every function here ends the process with a verdict when the runtime reports an error. */
 
+/* Call a function of the runtime. */
+#define CALL(session, function, ...) session_check(session, (session)->ort.function(__VA_ARGS__), #function)
+
+void session_check(struct session *session, OrtStatus *status, const char *call);
+
 /* Open the runtime and its environment, and have it load a model of one Relu: what it allocates for its own sake with
  * the first session (kernel registries and the like, some 8 MB) is not the measured model's. */
 void session_prepare(struct session *session, const char *runtime, const struct plan_run *plan,

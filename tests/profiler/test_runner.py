@@ -355,13 +355,6 @@ def test_an_input_of_dynamic_shape_is_unsupported(runner: Path, tmp_path: Path) 
     assert (log.status, log.detail) == (Status.UNSUPPORTED, "input x has no static shape")
 
 
-def test_a_provider_that_is_not_there_is_unsupported(runner: Path, tmp_path: Path) -> None:
-    log = run_one(runner, quick("nnapi", add(tmp_path), tmp_path, provider="nnapi"), tmp_path)
-
-    assert log.status is Status.UNSUPPORTED
-    assert "nnapi" in log.detail
-
-
 def test_models_that_cannot_be_read_crash_alone_and_the_next_run_goes_on(runner: Path, tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.onnx"
     garbage.write_bytes(b"this is no model")
@@ -389,6 +382,7 @@ def test_a_run_that_hangs_is_killed_in_time_and_the_next_one_goes_on(runner: Pat
         complete=True,
         protocol=1,
         runtime_version=runtime_version(),
+        providers=log_of(hanging).providers,
         provider="cpu",
         threads=1,
         affinity=log_of(hanging).affinity,
