@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,6 @@ from typing import Any
 
 from adbutils import AdbClient, AdbError, adb_path
 
-from profiler.android.states import READY
 from profiler.android.wire import ShellStream, Sync
 from profiler.device import ShellResult
 from profiler.errors import AdbServerError, DeviceGoneError, DeviceNotReadyError
@@ -57,8 +57,9 @@ class AdbServer:
         answer = self._ask(f"host:connect:{address}")
         if not answer.startswith(("connected to", "already connected to")):
             raise DeviceGoneError(
-                f"{address} cannot be connected: {answer.strip()}. Phone and this host must be in one network, and the "
-                "phone must listen: Wireless debugging in its developer options, or 'adb tcpip 5555' over a cable."
+                f"{address} cannot be connected ({answer.strip()}). Phone and host must be in one network, and the phone must "
+                f"listen: over a cable '{adb_program()} tcpip 5555', or Wireless debugging in its developer options "
+                f"(paired once by '{adb_program()} pair').",
             )
 
     def client(self) -> Any:
@@ -251,14 +252,9 @@ def parse_transports(listing: str, server: AdbServer) -> tuple[Transport, ...]:
     return tuple(found)
 
 
-def all_transports(servers: Sequence[AdbServer]) -> tuple[Transport, ...]:
-    """List the ways to phones of several servers, usable ones first.
-
-    Raises:
-        AdbServerError: one cannot be reached.
-    """
-    found = [transport for server in servers for transport in server.transports()]
-    return tuple(sorted(found, key=lambda transport: transport.state != READY))
+def adb_program() -> str:
+    """Say how a person starts adb here: by its name where it is on the PATH, else by the path of the bundled one."""
+    return "adb" if shutil.which("adb") else str(adb_path())
 
 
 def _first_line(exc: Exception) -> str:

@@ -81,14 +81,13 @@ def _extract(members: tarfile.TarFile, part: Path) -> None:
             continue
         target = _target(member)
         files, size = files + 1, size + member.size
-        if target is None or files > MOST_FILES or size > MOST_BYTES:
+        if target is None or files > MOST_FILES or size > MOST_BYTES or (part / target).exists():
             raise TransferError(f"The phone's results hold {member.name[:200]!r}, which no batch makes.")
-        folder = part.joinpath(*target.parts[:-1])
-        folder.mkdir(parents=True, exist_ok=True)
+        (part / target.parent).mkdir(parents=True, exist_ok=True)
         source = members.extractfile(member)
         if source is None:
             raise TransferError(f"The phone's results hold {member.name[:200]!r} without content.")
-        with source, (folder / target.name).open("xb") as file:
+        with source, (part / target).open("xb") as file:
             shutil.copyfileobj(source, file, _BLOCK)
 
 

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from profiler.android.adb import AdbServer, Transport, all_transports, local_server, parse_server
+from profiler.android.adb import AdbServer, Transport, adb_program, local_server, parse_server
 from profiler.android.lookup import LOOK, LOOK_WITH_FACTS, PhoneLook, read_look
 from profiler.android.states import NO_PHONE, READY, next_step, state_word
-from profiler.errors import DeviceGoneError, DeviceNotFoundError, DeviceNotReadyError, NoPhoneError
+from profiler.android.wire import printable
+from profiler.errors import AdbServerError, DeviceGoneError, DeviceNotFoundError, DeviceNotReadyError, NoPhoneError
 
 _LOOK_S = 20.0
 _ADDRESS = re.compile(r"[A-Za-z0-9.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
@@ -57,6 +58,8 @@ class Survey:
 
     phones: tuple[Phone, ...]
     unusable: tuple[Unusable, ...]
+    silent: tuple[AdbServerError, ...] = ()
+    """Why some of the servers could not be asked."""
 
 
 def servers_from(words: Sequence[str]) -> tuple[AdbServer, ...]:
@@ -74,11 +77,8 @@ def survey(servers: Sequence[AdbServer], *, with_facts: bool = False) -> Survey:
     Args:
         servers: where to look.
         with_facts: ask each for what :mod:`profiler.android.facts` reads, too.
-
-    Raises:
-        AdbServerError: a server cannot be reached.
     """
-    transports = all_transports(servers)
+    transports, silent = _all_transports(servers)
     looks: list[tuple[Transport, PhoneLook]] = []
     unusable: list[Unusable] = []
     with ThreadPoolExecutor(max_workers=max(1, len(transports))) as pool:
@@ -88,7 +88,7 @@ def survey(servers: Sequence[AdbServer], *, with_facts: bool = False) -> Survey:
                 looks.append((transport, found))
             else:
                 unusable.append(Unusable(transport=transport, error=found))
-    return Survey(phones=tuple(_phones(looks, tuple(servers))), unusable=tuple(unusable))
+    return Survey(phones=tuple(_phones(looks, tuple(servers))), unusable=tuple(unusable), silent=silent)
 
 
 def find_phones(wanted: Sequence[str] | None, *, servers: Sequence[str] = ()) -> tuple[Phone, ...]:
@@ -108,6 +108,8 @@ def find_phones(wanted: Sequence[str] | None, *, servers: Sequence[str] = ()) ->
     """
     known = servers_from(servers)
     seen = survey(known)
+    if seen.silent:
+        raise seen.silent[0]
     if wanted is None:
         if not seen.phones:
             raise next((one.error for one in seen.unusable), NoPhoneError(NO_PHONE))
@@ -124,7 +126,7 @@ def find_again(phone: Phone) -> Phone:
     """Find a phone after it went away, whichever wire it hangs on now.
 
     Raises:
-        AdbServerError: an adb server cannot be reached.
+        AdbServerError: an address cannot be connected, since its adb server cannot be reached.
         DeviceGoneError: it is not there.
         DeviceNotReadyError: it is there, but cannot be used now.
     """
@@ -141,18 +143,34 @@ def find_again(phone: Phone) -> Phone:
     for one in seen.unusable:
         if one.transport.serial in serials:
             raise one.error
+    if seen.silent:
+        raise DeviceGoneError(f"{phone.name} cannot be looked for: {seen.silent[0]}")
     raise DeviceGoneError(f"{phone.name} is not there. Check its cable or Wi-Fi, and whether it is switched on.")
+
+
+def _all_transports(servers: Sequence[AdbServer]) -> tuple[tuple[Transport, ...], tuple[AdbServerError, ...]]:
+    found: list[Transport] = []
+    silent: list[AdbServerError] = []
+    for server in servers:
+        try:
+            found += server.transports()
+        except AdbServerError as error:
+            silent.append(error)
+    return tuple(found), tuple(silent)
 
 
 def _look_at(transport: Transport, script: str) -> PhoneLook | DeviceNotReadyError | DeviceGoneError:
     if transport.state != READY:
-        step = next_step(transport.state, transport.serial)
+        step = next_step(transport.state, transport.serial, adb=adb_program())
         return DeviceNotReadyError(transport.serial, state=state_word(transport.state), next_step=step)
     try:
         transport.require_shell_v2()
         answer = transport.shell(["sh", "-c", script], timeout_s=_LOOK_S)
     except (DeviceNotReadyError, DeviceGoneError) as error:
         return error
+    if answer.exit_code != 0 or not answer.stdout:
+        said = printable(answer.stderr.strip().partition("\n")[0]) or "nothing"
+        return DeviceGoneError(f"{transport.serial} does not say what it is ({said}). It may be starting; look again.")
     return read_look(answer.stdout)
 
 

@@ -28,7 +28,7 @@ read -r up idle </proc/uptime; echo "uptime=$up"
 for file in /proc/sys/kernel/random/boot_id {ROOT}/beat {ROOT}/lock/owner {ROOT}/lock/boot_id {ROOT}/lock/delay; do
     line=; [ -r "$file" ] && read -r line <"$file"; echo "$file=$line"
 done
-dumpsys battery </dev/null 2>/dev/null"""
+dumpsys battery </dev/null 2>/dev/null || true"""
 """Prints what :func:`read_look` reads."""
 
 LOOK_WITH_FACTS = f"{LOOK}\necho '{_FACTS}'\nexec {shlex.join(FACTS_COMMAND)}"

@@ -10,7 +10,7 @@ NO_PHONE = (
 )
 
 _WAIT = "Wait a moment, then look again."
-_REBOOT = "Reboot it into Android: adb -s {serial} reboot."
+_REBOOT = "Reboot it into Android: {adb} -s {serial} reboot."
 
 _NEXT_STEPS = {
     "unauthorized": "Unlock it and allow USB debugging for this computer on its screen.",
@@ -29,12 +29,12 @@ _NEXT_STEPS = {
 }
 
 
-def next_step(state: str, serial: str) -> str:
-    """Say what to do about a phone in a state of adb's other than :data:`READY`."""
+def next_step(state: str, serial: str, *, adb: str = "adb") -> str:
+    """Say what to do about a phone in a state of adb's other than :data:`READY`; ``adb`` is how that is started here."""
     for known, step in _NEXT_STEPS.items():
         if state.startswith(known):
-            return step.format(serial=serial)
-    return "See what 'adb devices -l' says of it."
+            return step.format(serial=serial, adb=adb)
+    return f"See what '{adb} devices -l' says of it."
 
 
 def state_word(state: str) -> str:

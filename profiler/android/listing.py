@@ -1,0 +1,126 @@
+"""What ``profile devices`` tells of every phone: what it is, how it is, and whether it could measure now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from parsers.device_config import available_device_configs, load_device_config
+from profiler.abi import Abi
+from profiler.android.facts import device_facts, parse_phone_facts
+from profiler.android.identity import Phone, Survey, Unusable
+from profiler.android.socs import Soc, read_socs
+from profiler.android.states import READY, state_word
+from profiler.android.wire import printable
+from profiler.device import Conditions, DeviceFacts
+from profiler.errors import DeviceAnswerError, DeviceNotReadyError
+
+OLDEST_API_LEVEL = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPhone:
+    """One line of the list. What is not known is ``None``; every text is printable."""
+
+    serial: str
+    """adb's name of its best wire."""
+    name: str | None = None
+    model: str | None = None
+    soc: str | None = None
+    tier: str | None = None
+    abi: str | None = None
+    android: str | None = None
+    battery_percent: float | None = None
+    temperature_c: float | None = None
+    state: str
+    """adb's word; ``device`` where the phone can be used."""
+    server: str
+    ready: bool
+    note: str
+    """Why it is not ready, and what to do; of one that is ready, what it would wait for."""
+
+
+def list_phones(seen: Survey) -> tuple[ListedPhone, ...]:
+    """Describe what a survey with facts has seen, usable phones first.
+
+    Raises:
+        ParsersError: a tier's file or the table of SoCs cannot be read.
+    """
+    socs, tiers = read_socs(), tier_peaks()
+    usable = [_listed(phone, socs, tiers) for phone in seen.phones]
+    return (*sorted(usable, key=lambda phone: phone.serial), *map(_unusable, seen.unusable))
+
+
+def tier_peaks() -> dict[str, float]:
+    """Return each tier's peak rate, GFLOP/s.
+
+    Raises:
+        DeviceConfigError: a tier's file cannot be read.
+    """
+    configs = [load_device_config(name) for name in available_device_configs()]
+    return {
+        config.name: config.context.peak_gflops
+        for config in configs
+        if config.kind == "tier" and config.context.peak_gflops
+    }
+
+
+def nearest_tier(peak_gflops: float | None, tiers: dict[str, float]) -> str | None:
+    """Return the tier whose peak rate is nearest as a ratio; ``None`` where the phone's is not known."""
+    if not peak_gflops or not tiers:
+        return None
+    return min(tiers, key=lambda name: abs(math.log(tiers[name] / peak_gflops)))
+
+
+def _listed(phone: Phone, socs: Sequence[Soc], tiers: dict[str, float]) -> ListedPhone:
+    look, facts = phone.look, _facts(phone, socs)
+    ready, note = _readiness(phone)
+    return ListedPhone(
+        serial=printable(phone.transport.serial),
+        name=phone.name,
+        model=look.model or None,
+        soc=printable(facts.soc) if facts and facts.soc else None,
+        tier=nearest_tier(facts.context.peak_gflops, tiers) if facts else None,
+        abi=look.abis[0] if look.abis else None,
+        android=look.android_version or None,
+        battery_percent=look.battery_percent,
+        temperature_c=look.temperature_c,
+        state=READY,
+        server=str(phone.transport.server),
+        ready=ready,
+        note=note,
+    )
+
+
+def _unusable(one: Unusable) -> ListedPhone:
+    error = one.error
+    return ListedPhone(
+        serial=printable(one.transport.serial),
+        state=printable(state_word(one.transport.state)),
+        server=str(one.transport.server),
+        ready=False,
+        note=error.next_step if isinstance(error, DeviceNotReadyError) else str(error),
+    )
+
+
+def _facts(phone: Phone, socs: Sequence[Soc]) -> DeviceFacts | None:
+    try:
+        return device_facts(parse_phone_facts(phone.look.facts_text, socs))
+    except DeviceAnswerError:
+        return None
+
+
+def _readiness(phone: Phone) -> tuple[bool, str]:
+    look, limits = phone.look, Conditions()
+    if look.api_level is not None and look.api_level < OLDEST_API_LEVEL:
+        return False, f"Android 7 (API {OLDEST_API_LEVEL}) or later is needed"
+    if not set(look.abis) & set(Abi) and not look.is_virtual:
+        return False, f"no runner for {', '.join(look.abis) or 'an unknown processor'}"
+    if look.holder:
+        return False, f"measuring for {look.holder}"
+    if look.battery_percent is not None and look.battery_percent < limits.min_battery_percent:
+        return True, f"would wait for {limits.min_battery_percent} % of battery"
+    if look.temperature_c is not None and look.temperature_c > limits.max_temperature_c:
+        return True, f"would wait until below {limits.max_temperature_c:.0f} °C"
+    return True, ""
