@@ -20,11 +20,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from parsers.errors import StatsError
-from parsers.jobs import RUN_LOG, RUN_PREFIX, RUN_PROFILE, DeviceRecord, JobLayer, JobSpec, read_job, read_verdict
+from parsers.errors import PowerSamplesError, StatsError
+from parsers.jobs import (
+    FIRST_POWER_RUN,
+    RUN_LOG,
+    RUN_PREFIX,
+    RUN_PROFILE,
+    DeviceRecord,
+    JobLayer,
+    JobSpec,
+    read_job,
+    read_verdict,
+)
 from parsers.ort_profile import NodeTime, OrtProfile, is_layout, parse_ort_profile, trimmed_mean_us
 from parsers.phone_state import PhoneState
 from parsers.placement import hides_edge, hides_layers, placement, providers_used, share_out
+from parsers.power_run import PowerFinding, read_power, with_energy
 from parsers.runlog import RunLog, parse_runlog
 from parsers.schema import Context, Execution, Measurement, Origin, Provenance, Row, Scope, Status
 
@@ -36,6 +47,7 @@ class Run:
     log: RunLog
     status: Status
     profile: OrtProfile | None
+    power: PowerFinding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +65,16 @@ def parse_job(folder: Path, device: DeviceRecord, *, campaign: str) -> list[Row]
         StatsError, RunLogError, OrtProfileError: the evidence cannot be read.
     """
     spec = read_job(folder)
-    runs = [_read_run(path) for path in sorted(folder.glob(f"{RUN_PREFIX}*"), key=_run_number)]
+    paths = sorted(folder.glob(f"{RUN_PREFIX}*"), key=_run_number)
+    runs = [_read_run(path) for path in paths if _run_number(path) < FIRST_POWER_RUN]
     if not runs:
         raise StatsError(f"{folder}: a finished job without a run. Collect it again with --fresh.")
     isolated = spec.scope is Scope.ISOLATED
     findings = [_measure_isolated(spec, runs)] if isolated else _measure_in_network(spec, runs)
+    power_runs = [_read_run(path) for path in paths if _run_number(path) >= FIRST_POWER_RUN]
+    power = [run.power for run in power_runs if run.power is not None]
+    if isolated and findings[0].measurement.status is Status.OK:
+        findings = [replace(findings[0], measurement=with_energy(findings[0].measurement, power))]
     return [
         _row(spec, index, part, finding, runs, device, campaign)
         for index, (part, finding) in enumerate(zip(spec.layers, findings, strict=True))
@@ -89,13 +106,19 @@ def _read_run(folder: Path) -> Run:
     status, verdict = run_status(log), read_verdict(folder)
     if status is Status.OK and verdict:
         status = verdict.status
-    if status is not Status.OK or not log.profile_runs:
+    if status is not Status.OK:
         return Run(log=log, status=status, profile=None)
+    try:
+        power = read_power(folder)
+    except PowerSamplesError:
+        return Run(log=log, status=Status.LOST, profile=None)
+    if not log.profile_runs:
+        return Run(log=log, status=status, profile=None, power=power)
     written = _bytes_of(folder / RUN_PROFILE)
     if written is None or not _is_as_written(written, log):
         return Run(log=log, status=Status.LOST, profile=None)
     profile = parse_ort_profile(written, warmup_runs=log.profile_warmup_runs, skip_runs=log.profile_preempted)
-    return Run(log=log, status=status, profile=profile)
+    return Run(log=log, status=status, profile=profile, power=power)
 
 
 def _bytes_of(path: Path) -> bytes | None:

@@ -35,6 +35,8 @@ from parsers.schema import (
 DEVICE_FILE = "device.json"
 JOB_FILE = "job.json"
 RUN_PREFIX = "run-"
+FIRST_POWER_RUN = 1000
+"""Runs from this number on measure power: the cache is another one in them, so their times do not count."""
 RUN_LOG = "runner.log"
 RUN_PROFILE = "profile.json"
 RUN_VERDICT = "verdict.json"

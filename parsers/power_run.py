@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from parsers.battery import PowerTrace, Windows, battery_trace, refuse_charging
@@ -14,6 +16,7 @@ from parsers.monsoon import monitor_trace, read_piece
 from parsers.odpm import rails_trace
 from parsers.power_samples import read_battery_csv, read_battery_text, read_rails
 from parsers.run_records import Record, only_record, read_records
+from parsers.schema import Measurement
 
 MONITOR_FILE = "monitor.csv"
 """What an external monitor saw of the run, on the phone's clock."""
@@ -44,6 +47,26 @@ def read_power(folder: Path) -> PowerFinding | None:
         return PowerFinding(energy=estimate_energy(_trace(folder, record, windows), windows))
     except EnergyRefusedError as error:
         return PowerFinding(energy=None, refused=str(error))
+
+
+def with_energy(measurement: Measurement, findings: Sequence[PowerFinding]) -> Measurement:
+    """Add what a job's power runs found: the mean where there are several, with a bar that reaches over all of them.
+
+    The bars are not narrowed by their number, because the sensor's gain errs in all of them alike.
+    """
+    found = [finding.energy for finding in findings if finding.energy is not None]
+    if not found:
+        return replace(measurement, power_source=f"refused: {findings[0].refused}") if findings else measurement
+    energies_mj = [energy.energy_mj for energy in found]
+    bar_mj = statistics.fmean(energy.energy_error_mj for energy in found)
+    return replace(
+        measurement,
+        power_mw=statistics.fmean(energy.power_mw for energy in found),
+        power_gross_mw=statistics.fmean(energy.power_gross_mw for energy in found),
+        energy_mj=statistics.fmean(energies_mj),
+        energy_error_mj=max(bar_mj, (max(energies_mj) - min(energies_mj)) / 2),
+        power_source=found[0].source,
+    )
 
 
 def windows_of(record: Record) -> Windows:

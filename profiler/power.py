@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from parsers.battery import GAIN_ERROR
 from parsers.energy import Energy, student_t95
 from parsers.errors import PowerSamplesError
-from parsers.jobs import RUN_LOG, RUN_PREFIX
+from parsers.jobs import FIRST_POWER_RUN, RUN_LOG, RUN_PREFIX
 from parsers.monsoon import align, cut, piece_to_csv, read_monsoon
 from parsers.power_run import MONITOR_FILE, windows_of
 from parsers.run_records import only_record, read_records
@@ -29,9 +29,6 @@ UNKNOWN_SETTLING_S = 30.0
 """What is allowed for a sensor that was not seen settling yet: the slowest filter that gauges are delivered with."""
 ASSUMED_CORRELATION = 2.0
 """How many times more updates it takes because neighbouring ones tell in part the same (``f`` of ``parsers.energy``)."""
-POWER_RUN = 1000
-"""Number of a job's first power run, far from those that measure time."""
-
 _SPARE_S = 120
 """For loading, warming up, and writing down."""
 
@@ -150,7 +147,9 @@ def _sample_ms(sensor: SensorFacts) -> int:
     return max(least_ms, min(2000, int(sensor.update_period_s * 200)))
 
 
-def power_run(base: RunPlan, power: PowerPlan, source: PowerSource, *, wait_s: int, number: int = POWER_RUN) -> RunPlan:
+def power_run(
+    base: RunPlan, power: PowerPlan, source: PowerSource, *, wait_s: int, number: int = FIRST_POWER_RUN
+) -> RunPlan:
     """Turn a job's run into one that measures power, with what it was told to measure besides cut to the least.
 
     The cache is left as the layer leaves it: walking over a buffer between iterations would cost more than the layer.
@@ -160,7 +159,7 @@ def power_run(base: RunPlan, power: PowerPlan, source: PowerSource, *, wait_s: i
         power: from :func:`plan_power`.
         source: what the phone has; ``NONE`` loops for an external monitor.
         wait_s: how long a phone that charges is waited for.
-        number: of the run within its job.
+        number: of the run within its job, from ``FIRST_POWER_RUN`` on.
     """
     loop_s = (power.loop_ms + 2 * power.idle_ms) / 1000
     return replace(
