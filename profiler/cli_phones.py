@@ -32,8 +32,8 @@ def register(app: typer.Typer) -> None:
 def devices_command(adb: AdbOption = None, as_json: JsonOption = False) -> None:
     """List the phones that adb sees: what each is, and whether it is ready or why not.
 
-    The tier is the nearest of device_configs, by the peak GFLOP/s of the phone's fastest cores; blank where that is not
-    known. Nothing is left on a phone.
+    The tier is the nearest of device_configs: of the same core design by clock, else by peak GFLOP/s of a core; blank where
+    the phone does not tell. Nothing is left on a phone.
     """
     from profiler.android.identity import servers_from, survey
     from profiler.android.listing import list_phones

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from parsers.device_config import available_device_configs, load_device_config
+from parsers.device_config import DeviceConfig, available_device_configs, load_device_config
+from parsers.schema import Context
 from profiler.abi import Abi
 from profiler.android.facts import device_facts, parse_phone_facts
 from profiler.android.identity import Phone, Survey, Unusable
@@ -47,33 +48,46 @@ def list_phones(seen: Survey) -> tuple[ListedPhone, ...]:
     Raises:
         ParsersError: a tier's file or the table of SoCs cannot be read.
     """
-    socs, tiers = read_socs(), tier_peaks()
+    socs, tiers = read_socs(), load_tiers()
     usable = [_listed(phone, socs, tiers) for phone in seen.phones]
     return (*sorted(usable, key=lambda phone: phone.serial), *map(_unusable, seen.unusable))
 
 
-def tier_peaks() -> dict[str, float]:
-    """Return each tier's peak rate, GFLOP/s.
+def load_tiers() -> tuple[DeviceConfig, ...]:
+    """Read the tiers of ``device_configs``.
 
     Raises:
-        DeviceConfigError: a tier's file cannot be read.
+        DeviceConfigError: a file cannot be read.
     """
     configs = [load_device_config(name) for name in available_device_configs()]
-    return {
-        config.name: config.context.peak_gflops
-        for config in configs
-        if config.kind == "tier" and config.context.peak_gflops
-    }
+    return tuple(config for config in configs if config.kind == "tier")
 
 
-def nearest_tier(peak_gflops: float | None, tiers: dict[str, float]) -> str | None:
-    """Return the tier whose peak rate is nearest as a ratio; ``None`` where the phone's is not known."""
-    if not peak_gflops or not tiers:
-        return None
-    return min(tiers, key=lambda name: abs(math.log(tiers[name] / peak_gflops)))
+def nearest_tier(context: Context, tiers: Sequence[DeviceConfig]) -> str | None:
+    """Name the tier that a phone is most like.
+
+    Of the tiers with the same core design the one with the nearest clock; where none has it, the one with the nearest peak
+    rate of a core. Both are compared as ratios.
+
+    Returns:
+        The tier's name; ``None`` where the phone does not tell enough.
+    """
+    alike = [tier for tier in tiers if context.core_part and tier.context.core_part == context.core_part]
+    measure = _clock_ghz if alike else _core_gflops
+    own = measure(context)
+    known = [(tier.name, theirs) for tier in alike or tiers if (theirs := measure(tier.context))]
+    return min(known, key=lambda pair: abs(math.log(pair[1] / own)))[0] if own and known else None
 
 
-def _listed(phone: Phone, socs: Sequence[Soc], tiers: dict[str, float]) -> ListedPhone:
+def _clock_ghz(context: Context) -> float | None:
+    return context.clock_freq_ghz
+
+
+def _core_gflops(context: Context) -> float | None:
+    return context.peak_gflops / context.cores if context.peak_gflops and context.cores else None
+
+
+def _listed(phone: Phone, socs: Sequence[Soc], tiers: Sequence[DeviceConfig]) -> ListedPhone:
     look, facts = phone.look, _facts(phone, socs)
     ready, note = _readiness(phone)
     return ListedPhone(
@@ -81,7 +95,7 @@ def _listed(phone: Phone, socs: Sequence[Soc], tiers: dict[str, float]) -> Liste
         name=phone.name,
         model=look.model or None,
         soc=printable(facts.soc) if facts and facts.soc else None,
-        tier=nearest_tier(facts.context.peak_gflops, tiers) if facts else None,
+        tier=nearest_tier(facts.context, tiers) if facts else None,
         abi=look.abis[0] if look.abis else None,
         android=look.android_version or None,
         battery_percent=look.battery_percent,

@@ -135,7 +135,7 @@ class AdbDevice:
             part = _STORE / f"{self._script.sha256}.part"
             with self._phone.transport.sync() as sync:
                 sync.push(self._script.path.read_bytes(), part)
-            adopt = f"mkdir -p {_STORE}/{self._script.sha256} && mv -f {part} {place} && {run}"
+            adopt = f"mkdir -p {_STORE}/{self._script.sha256} && chmod 755 {part} && mv -f {part} {place} && {run}"
             result = self._phone.transport.shell(["sh", "-c", adopt], timeout_s=_WORK_S)
         return self._checked(result).stdout
 
