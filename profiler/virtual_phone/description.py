@@ -81,7 +81,7 @@ class PhoneDescription:
     battery: GaugeParameters
     draw: Draw
     odpm_rails: tuple[str, ...] = ()
-    """Rails of the on-device power monitor; empty where the phone has none."""
+    """Rails of the on-device power monitor, as ``NAME:SUBSYSTEM``; empty where the phone has none."""
     properties: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -16,7 +16,7 @@ PERSISTENT = "data/property"
 PARAMETERS = "system/etc/virtual_phone"
 SHIM = "system/lib64/libvirtualphone.so"
 SERVICES = "system/etc/services"
-"""A file for each service that ``dumpsys`` knows on this phone."""
+"""The services that ``dumpsys`` knows on this phone, one a line."""
 CPU = "sys/devices/system/cpu"
 BATTERY = "sys/class/power_supply/battery"
 THERMAL = "sys/class/thermal/thermal_zone0"
@@ -24,7 +24,7 @@ THERMAL = "sys/class/thermal/thermal_zone0"
 _TOOLS = Path(__file__).parent / "tools"
 _EMPTY_FOLDERS = (
     "dev", "proc/sys/kernel/random", "usr", "etc", "mnt", "sdcard", "storage", "vendor", "system/bin", "system/etc",
-    "system/lib64", SERVICES, PROPERTIES, PERSISTENT, "data/local/tmp", "data/misc/logd", "data/system/settings/system",
+    "system/lib64", PROPERTIES, PERSISTENT, "data/local/tmp", "data/misc/logd", "data/system/settings/system",
     "data/system/settings/secure", "data/system/settings/global",
 )  # fmt: skip
 _WORN_BY_BOOT = ("dev", "proc", "sys", "system", "etc", "bin", "sbin", "lib", "lib32", "lib64", "vendor")
@@ -52,9 +52,9 @@ def furnish(root: Path, description: PhoneDescription, *, serial: str, boot_id: 
     for name in _EMPTY_FOLDERS:
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "data/local/tmp").chmod(0o1777)
-    (root / "data/misc/logd/main").write_text("--------- beginning of main\n")
+    (root / "data/misc/logd/main").write_text("")
     write_texts(root, _proc(description, boot_id) | _etc() | _cpu_folder(description) | _gpu_folder(description))
-    write_texts(root, {f"{SERVICES}/{service}": "" for service in services(description)})
+    write_texts(root, {SERVICES: "".join(f"{service}\n" for service in services(description))})
     for cluster in description.clusters:
         _link_cpus(root, cluster)
     _install_tools(root, shim)
@@ -64,11 +64,11 @@ def furnish(root: Path, description: PhoneDescription, *, serial: str, boot_id: 
 
 def services(description: PhoneDescription) -> tuple[str, ...]:
     """Name the services that ``dumpsys`` knows on an Android of this age."""
-    names = ["SurfaceFlinger", "activity", "battery", "meminfo", "package", "power", "window", "wifi"]
+    names = ["SurfaceFlinger", "battery", "meminfo", "power"]
     if description.sdk >= 29:
         names.append("thermalservice")
     if description.odpm_rails:
-        names.append("android.hardware.power.stats.IPowerStats_default")
+        names.append("android.hardware.power.stats.IPowerStats/default")
     return tuple(names)
 
 

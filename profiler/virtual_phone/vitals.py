@@ -21,6 +21,8 @@ STATUS_FILE = "system/etc/thermal_status"
 ENERGY_FILE = "system/etc/energy_uws"
 
 _BEAT_S = 1.0
+_LEAST_LOOK_S = 0.3
+"""Processor time is counted in ticks of 10 ms: over less than this it tells nothing."""
 _CHARGER_MA = 1500.0
 _AMBIENT_C, _WARMING_C_PER_MA, _WARMING_S = 27.0, 0.006, 300.0
 """A case of some 150 g: 1 A at 4 V warms it by about 6 degrees in the end, by two thirds of it in five minutes; a choice."""
@@ -47,6 +49,7 @@ class Vitals:
         self._boot_s = 0.0
         """The gauge's time at the last boot: the battery lives on when the phone reboots."""
         self._busy_ticks: dict[str, int] = {}
+        self._busy = (0.0,) * len(description.clusters)
         self._rails_uws = [0.0] * len(description.odpm_rails)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -92,15 +95,18 @@ class Vitals:
 
     def _busy_cores(self, processes: Path, elapsed_s: float) -> tuple[float, ...]:
         """Say how many cores of each cluster were busy; the fastest are used first."""
+        if elapsed_s < _LEAST_LOOK_S:
+            return self._busy
         ticks = {path.parent.name: _processor_ticks(path) for path in processes.glob("[0-9]*/stat")}
         spent = sum(max(0, now - self._busy_ticks.get(name, 0)) for name, now in ticks.items())
         self._busy_ticks = ticks
-        left = spent / _TICKS_PER_S / elapsed_s if elapsed_s > 0 else 0.0
+        left = spent / _TICKS_PER_S / elapsed_s
         busy = []
         for cluster in reversed(self._description.clusters):
             busy.append(min(left, float(cluster.cores)))
             left -= busy[-1]
-        return tuple(reversed(busy))
+        self._busy = tuple(reversed(busy))
+        return self._busy
 
     def _warm(self, draw_ma: float, elapsed_s: float) -> None:
         goal_c = _AMBIENT_C + _WARMING_C_PER_MA * draw_ma
