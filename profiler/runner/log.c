@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "checksum.h"
+#include "system.h"
 
 static const char TAG[] = "AutoCoMET";
 
@@ -58,8 +59,19 @@ void line_text(struct line *line, const char *key, const char *value) {
     }
 }
 
+/* logcat drops what comes faster than this; so do some of its readers. Waited for between records, of which none is
+ * written while something is timed. */
+enum { ANDROID_LINES_PER_S = 200 };
+
+static void await_room(struct outcome *outcome) {
+    long long left_ns = outcome->next_line_ns - now_ns(CLOCK_MONOTONIC);
+    struct timespec wait = {.tv_nsec = left_ns < 0 ? 0 : left_ns}; /* never as much as a second */
+    nanosleep(&wait, NULL);
+    outcome->next_line_ns = now_ns(CLOCK_MONOTONIC) + 1000000000 / ANDROID_LINES_PER_S;
+}
+
 /* Android's logger, where the process has one. Looked up once per process: parent and child each find their own. */
-static void log_to_android(const char *message) {
+static void log_to_android(struct outcome *outcome, const char *message) {
     typedef int print_function(int priority, const char *tag, const char *format, ...);
     static print_function *print;
     static bool searched;
@@ -71,7 +83,9 @@ static void log_to_android(const char *message) {
         memcpy(&print, &symbol, sizeof print);
     }
     enum { INFO = 4 };
-    if (print) print(INFO, TAG, "%s", message);
+    if (print == NULL) return;
+    await_room(outcome);
+    print(INFO, TAG, "%s", message);
 }
 
 /* Take the record's message into the log's checksum. */
@@ -80,7 +94,7 @@ static uint32_t checksum_with(const struct line *line, const struct log *log) {
 }
 
 bool line_end(struct line *line, struct log *log) {
-    log_to_android(line->text + line->message);
+    log_to_android(log->outcome, line->text + line->message);
     log->outcome->crc = checksum_with(line, log);
     line->text[line->length++] = '\n';
     return write(log->fd, line->text, line->length) == (ssize_t)line->length;

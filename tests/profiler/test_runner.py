@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -602,24 +603,32 @@ def test_the_clock_is_the_average_over_the_measured_pass(tmp_path: Path) -> None
     assert with_counters.clock_start_ghz in {1.8, 2.4}  # a reading, where no tick fell into the warm-up
 
 
-def test_every_record_goes_to_androids_log_too_where_there_is_one(runner: Path, tmp_path: Path) -> None:
+def test_every_record_goes_to_androids_log_too_where_there_is_one_and_not_faster_than_it_takes_them(
+    runner: Path, tmp_path: Path
+) -> None:
     source, library, logcat = tmp_path / "log.c", tmp_path / "log.so", tmp_path / "logcat"
     source.write_text(
-        "#include <stdarg.h>\n#include <stdio.h>\n"
+        "#include <stdarg.h>\n#include <stdio.h>\n#include <time.h>\n"
         "int __android_log_print(int priority, const char *tag, const char *format, ...) {\n"
+        "    struct timespec now;\n    clock_gettime(CLOCK_MONOTONIC, &now);\n"
         f'    FILE *file = fopen("{logcat}", "a");\n'
         "    va_list arguments;\n    va_start(arguments, format);\n"
-        '    fprintf(file, "%d %s ", priority, tag);\n    vfprintf(file, format, arguments);\n'
+        '    fprintf(file, "%lld %d %s ", now.tv_sec * 1000000000LL + now.tv_nsec, priority, tag);\n'
+        "    vfprintf(file, format, arguments);\n"
         "    va_end(arguments);\n    fputc('\\n', file);\n    return fclose(file);\n}\n"
     )
     subprocess.run([*ZIG, "-O2", "-shared", "-fPIC", source, "-o", library], check=True, timeout=120)
-    plan = quick("add", add(tmp_path), tmp_path)
+    plan = quick("add", add(tmp_path), tmp_path, checkpoints=(2000,), target=0.0)
     environment = {**os.environ, "LD_PRELOAD": str(library)}
 
     subprocess.run(command(runner, write_plan(tmp_path, plan)), env=environment, check=True, timeout=60)
 
     written = [line.partition("AutoCoMET: ")[2] for line in Path(plan.out, "runner.log").read_text().splitlines()]
-    assert logcat.read_text().splitlines() == [f"4 AutoCoMET {message}" for message in written]
+    lines = [line.split(" ", 1) for line in logcat.read_text().splitlines()]
+    moments_ns = [int(moment) for moment, _ in lines]
+    assert [line for _, line in lines] == [f"4 AutoCoMET {message}" for message in written]
+    assert len(lines) > 10
+    assert all(later - earlier >= 5_000_000 for earlier, later in pairwise(moments_ns))
 
 
 # -- values ----------------------------------------------------------------------------------------------------------
