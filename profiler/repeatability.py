@@ -10,7 +10,7 @@ Notation::
     v(n)    variance of a median of n normal values of variance 1: pi / (2 n + pi - 2), exact for one value, within 2 % for
             odd n, and too large (so h too wide) for even n
 
-A layer is *beyond its own spread* where \\|c\\| > h. Chance alone puts about one layer in twenty there; many more say that the
+A layer is *beyond its own spread* where c is larger than h in size. Chance alone puts about one layer in twenty there; many more say that the
 day, not the noise within it, decides the number, and that a table's ``spread`` promises too much.
 """
 
@@ -53,9 +53,17 @@ _T_975 = (
 """Student's t at 97.5 % for 1, 2, ... degrees of freedom; beyond the last, the last is on the safe side."""
 
 _SAME_ROWS = (
-    ("device_kind", "soc", "os_build", "runtime_version", "runner_sha256")
-    + tuple(item.name for item in fields(Context))
-    + ("provider", "threads", "affinity", "spinning", "evicted_mb")
+    "device_kind",
+    "soc",
+    "os_build",
+    "runtime_version",
+    "runner_sha256",
+    *(item.name for item in fields(Context)),
+    "provider",
+    "threads",
+    "affinity",
+    "spinning",
+    "evicted_mb",
 )
 """Columns in which two rows of a job must agree, or more than the day differs."""
 
@@ -144,7 +152,7 @@ def compare_campaigns(before: Path, after: Path, *, device: str | None = None) -
     name = device or _common_device(tables)
     _check_settings(before, after)
     chosen = [_of_device(table, name, path) for table, path in zip(tables, (before, after), strict=True)]
-    both = chosen[0].join(chosen[1], how="inner", lsuffix="_a", rsuffix="_b")
+    both = chosen[0].merge(chosen[1], left_index=True, right_index=True, suffixes=("_a", "_b"))
     _check_rows(both)
     good = both[(both["status_a"] == Status.OK.value) & (both["status_b"] == Status.OK.value)]
     good = good[(good["execution_time_ms_a"] > 0) & (good["execution_time_ms_b"] > 0)]
@@ -193,7 +201,7 @@ def _common_device(tables: Sequence[pd.DataFrame]) -> str:
     names = [sorted(set(table["device"])) for table in tables]
     common = sorted(set(names[0]) & set(names[1]))
     if len(common) == 1:
-        return common[0]
+        return str(common[0])
     if common:
         raise NotComparableError(f"Both campaigns have {', '.join(common)}. Choose one with --device.")
     told = [
@@ -222,9 +230,11 @@ def _check_rows(both: pd.DataFrame) -> None:
         first, second = both[f"{column}_a"], both[f"{column}_b"]
         differs = (first != second) & ~(first.isna() & second.isna())
         if differs.any():
-            job = differs.idxmax()
+            job, first_value, second_value = next(
+                zip(both.index[differs], first[differs], second[differs], strict=True)
+            )
             raise NotComparableError(
-                f"{column} differs: {first[job]!s} in the first campaign, {second[job]!s} in the second (job {job}). "
+                f"{column} differs: {first_value} in the first campaign, {second_value} in the second (job {job}). "
                 "Then not only the day changed; measure again under the same conditions."
             )
 

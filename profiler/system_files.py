@@ -221,7 +221,8 @@ def _designs(files: SystemFiles) -> dict[int, CoreDesign]:
 def _mentioned_cpus(files: SystemFiles) -> tuple[int, ...]:
     """The CPUs of which any file tells, where the kernel does not list them."""
     matches = (re.match(rf"{_CPU}/cpu(\d+)/", path) for path in files.texts)
-    return tuple(sorted({int(match[1]) for match in matches if match} | {*cpuinfo_blocks(files)}))
+    listed = cpuinfo_blocks(files) if files.text("proc/cpuinfo") else {}
+    return tuple(sorted({int(match[1]) for match in matches if match} | {*listed}))
 
 
 def _policy_clocks(files: SystemFiles) -> dict[int, int]:

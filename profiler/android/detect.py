@@ -176,12 +176,13 @@ def _found(facts: DeviceFacts, notes: Mapping[str, str]) -> tuple[Found, ...]:
 
 
 def _toml_lines(found: Found) -> list[str]:
+    note = " ".join(found.note.split())  # a comment is one line, whatever the table of SoCs says
     if found.value is None:
-        return [f"# {found.key} =   # unknown: {found.note}"]
+        return [f"# {found.key} =   # unknown: {note}"]
     value = _quoted(found.value) if isinstance(found.value, str) else repr(found.value)
     if found.key == "peak_gflops":
-        return [f"peak_gflops = {value}", f"peak_gflops_source = {_quoted(found.note)}"]
-    return [f"{found.key} = {value}  # {found.note}"]
+        return [f"peak_gflops = {value}", f"peak_gflops_source = {_quoted(note)}"]
+    return [f"{found.key} = {value}  # {note}"]
 
 
 def _phone_remarks(phone: PhoneFacts) -> list[str]:

@@ -47,7 +47,7 @@ def recorded(phone: str) -> PhoneFacts:
 def test_the_virtual_flagship_has_the_context_of_its_tier() -> None:
     text = answer(FLAGSHIP, {**SM8150, "ro.autocomet.virtual": "1"}, memory_kb=8_388_608)
 
-    facts = read_phone_facts(lambda argv: text)
+    facts = read_phone_facts(lambda _: text)
 
     assert without_source(facts.context) == without_source(load_device_config("flagship").context)
     assert (facts.kind, facts.soc) == (DeviceKind.VIRTUAL, "Snapdragon 855")
