@@ -10,7 +10,7 @@ import typer
 
 from parsers.console import run_command, tell
 from parsers.errors import ParsersError
-from profiler import cli_collect, cli_phones, cli_runner, cli_virtual
+from profiler import cli_collect, cli_detect, cli_phones, cli_runner, cli_virtual
 from profiler.cli_common import (
     JsonOption,
     LayersOption,
@@ -33,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli_collect.register(app)
+cli_detect.register(app)
 cli_phones.register(app)
 cli_runner.register(app)
 cli_virtual.register(app)
