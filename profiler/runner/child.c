@@ -162,6 +162,15 @@ static void log_profile(struct log *log, const struct plan_run *plan, const char
     finish_line(&line, log);
 }
 
+/* Whether a file ends as a JSON array does. The runtime does not say when it could not write its profile. */
+static bool is_whole_array(const char *path) {
+    char end[2] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool read_end = fd >= 0 && lseek(fd, -(off_t)sizeof end, SEEK_END) >= 0 && read(fd, end, sizeof end) == sizeof end;
+    if (fd >= 0) close(fd);
+    return read_end && memchr(end, ']', sizeof end) != NULL;
+}
+
 /* Load the model again with the runtime's profiler on; the file becomes profile.json. */
 static void profiled_pass(struct session *session, const struct evictor *evictor, const struct folder *folder,
                           struct log *log) {
@@ -177,6 +186,7 @@ static void profiled_pass(struct session *session, const struct evictor *evictor
     while (samples.count < session->plan->profile_iterations) run_timed_once(session, evictor, &samples);
     if (rename(session_end_profile(session), path) < 0)
         child_refuse(log->outcome, "cannot rename the profile: %s", strerror(errno));
+    if (!is_whole_array(path)) child_refuse(log->outcome, "cannot write the profile: %s", strerror(ENOSPC));
     log_profile(log, session->plan, path, &samples);
 }
 

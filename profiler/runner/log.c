@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -97,7 +98,9 @@ bool line_end(struct line *line, struct log *log) {
     log_to_android(log->outcome, line->text + line->message);
     log->outcome->crc = checksum_with(line, log);
     line->text[line->length++] = '\n';
-    return write(log->fd, line->text, line->length) == (ssize_t)line->length;
+    ssize_t written = write(log->fd, line->text, line->length);
+    if (written >= 0 && written < (ssize_t)line->length) errno = ENOSPC; /* a file takes less for no other reason */
+    return written == (ssize_t)line->length;
 }
 
 bool line_end_with_checksum(struct line *line, struct log *log) {

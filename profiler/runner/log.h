@@ -34,7 +34,7 @@ void line_text(struct line *line, const char *key, const char *value);
 /* Add text as it is. Returns false, and adds nothing, where it does not fit. */
 bool line_add(struct line *line, const char *text);
 
-/* Write the record. Returns false where the file could not take it. */
+/* Write the record. Returns false with errno set where the file could not take it. */
 bool line_end(struct line *line, struct log *log);
 
 /* The same for the run's last record, which takes the checksum of all messages, its own included, with it. */

@@ -11,6 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from parsers.evidence import run_status
 from parsers.ort_profile import parse_ort_profile
 from parsers.runlog import RunLog, parse_runlog
 from parsers.schema import Status
@@ -561,6 +563,27 @@ def test_a_runtime_that_is_none_is_refused(runner: Path, tmp_path: Path) -> None
     assert not list(tmp_path.glob("add*.part"))
 
 
+@pytest.mark.parametrize("size", ["4k", "8k", "16k"])
+def test_a_full_disk_ends_the_plan_with_the_reason_and_leaves_nothing(runner: Path, tmp_path: Path, size: str) -> None:
+    (tmp_path / "disk").mkdir()
+    plan = write_plan(tmp_path, quick("add", add(tmp_path), tmp_path / "disk", profile_iterations=30))
+    mounted = f'mount -t tmpfs -o size={size} none disk || exit 77\n"$@"; code=$?; ls -A disk; exit $code'
+
+    done = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", mounted, "sh", *command(runner, plan)],  # noqa: S607 - of util-linux
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    if done.returncode in {1, 77}:
+        pytest.skip(f"no namespaces here: {done.stderr.strip()}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "runner: add: cannot write the profile: No space left on device\n"
+
+
 def test_the_runner_tells_its_version_and_its_usage(runner: Path) -> None:
     version = subprocess.run([runner, "--version"], capture_output=True, text=True, check=False, timeout=60)
     usage = subprocess.run([runner, "--plan"], capture_output=True, text=True, check=False, timeout=60)
@@ -572,35 +595,71 @@ def test_the_runner_tells_its_version_and_its_usage(runner: Path) -> None:
 # -- what this machine may not have ----------------------------------------------------------------------------------
 
 
-def test_the_clock_is_the_average_over_the_measured_pass(tmp_path: Path) -> None:
-    frequencies = tmp_path / f"cpu{CPU}" / "cpufreq"
-    (frequencies / "stats").mkdir(parents=True)
-    (frequencies / "scaling_cur_freq").write_text("1800000\n")
-    runner = tmp_path / "runner"
-    build_runner(runner, compiler=ZIG, defines=[f'SYSFS_CPU="{tmp_path}"'])
-    still = quick("still", add(tmp_path), tmp_path, cpus=(CPU,))
-    counted = replace(still, job="counted", out=str(tmp_path / "counted"), checkpoints=(90000,), budget_ms=300)
-    counted = replace(counted, target=0.0)
+@pytest.fixture(scope="module")
+def sysfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree in place of /sys/devices/system/cpu; `runner` in it reads there."""
+    folder = tmp_path_factory.mktemp("sysfs")
+    build_runner(folder / "runner", compiler=ZIG, defines=[f'SYSFS_CPU="{folder}"'])
+    (folder / f"cpu{CPU}" / "cpufreq" / "stats").mkdir(parents=True)
+    return folder
+
+
+@contextmanager
+def counting(sysfs: Path, clock_khz: Callable[[], int]) -> Iterator[None]:
+    """Count time at a clock as the kernel does, 200 ticks a second."""
+    frequencies = sysfs / f"cpu{CPU}" / "cpufreq"
+    ticks = {1000000: 0, 2400000: 0}
     stop = threading.Event()
 
     def count() -> None:
-        ticks = 0
         while not stop.wait(0.005):
-            ticks += 1
-            (frequencies / "next").write_text(f"500000 7\n2400000 {ticks}\n")
+            ticks[clock_khz()] += 1
+            (frequencies / "next").write_text("".join(f"{khz} {count}\n" for khz, count in ticks.items()))
             (frequencies / "next").replace(frequencies / "stats" / "time_in_state")
 
-    without_counters = run_one(runner, still, tmp_path)
     writer = threading.Thread(target=count)
     writer.start()
-    with_counters = run_one(runner, counted, tmp_path)
-    stop.set()
-    writer.join()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
+        (frequencies / "stats" / "time_in_state").unlink(missing_ok=True)
+
+
+def test_the_clock_is_the_average_over_the_measured_pass(sysfs: Path, tmp_path: Path) -> None:
+    (sysfs / f"cpu{CPU}" / "cpufreq" / "scaling_cur_freq").write_text("1800000\n")
+    still = quick("still", add(tmp_path), tmp_path, cpus=(CPU,))
+    counted = replace(still, job="counted", out=str(tmp_path / "counted"), checkpoints=(90000,), budget_ms=300)
+    counted = replace(counted, target=0.0)
+
+    without_counters = run_one(sysfs / "runner", still, tmp_path)
+    with counting(sysfs, lambda: 2400000):
+        with_counters = run_one(sysfs / "runner", counted, tmp_path)
 
     assert (without_counters.clock_ghz, with_counters.clock_ghz) == (1.8, 2.4)
     assert (without_counters.clock_averaged, with_counters.clock_averaged) == (False, True)
     assert without_counters.clock_start_ghz == 1.8
     assert with_counters.clock_start_ghz in {1.8, 2.4}  # a reading, where no tick fell into the warm-up
+
+
+def test_a_run_that_the_device_slows_down_is_throttled(sysfs: Path, tmp_path: Path) -> None:
+    plan = quick("hot", add(tmp_path), tmp_path, cpus=(CPU,), warmup=60, evict_kb=32 * 1024, checkpoints=(90000,))
+    plan = replace(plan, target=0.0, budget_ms=500, profile_iterations=0)
+    seen = []
+
+    def clock_khz() -> int:
+        """Slow down a tenth of a second into the warm-up, so that most of the timed loop is slow."""
+        log = Path(f"{plan.out}.part", "runner.log")
+        if log.exists() and " env " in log.read_text():
+            seen.append(time.monotonic())
+        return 1000000 if seen and time.monotonic() > seen[0] + 0.1 else 2400000
+
+    with counting(sysfs, clock_khz):
+        log = run_one(sysfs / "runner", plan, tmp_path)
+
+    assert (log.status, log.throttled) == (Status.OK, True)
+    assert run_status(log) is Status.THROTTLED
 
 
 def test_every_record_goes_to_androids_log_too_where_there_is_one_and_not_faster_than_it_takes_them(

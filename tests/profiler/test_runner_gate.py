@@ -174,6 +174,19 @@ def test_a_runner_told_to_stop_at_its_gate_stops_and_so_does_the_gate(brisk: Pat
     assert not (bench / "out").exists()
 
 
+def test_a_runner_told_to_stop_while_it_asks_after_a_run_keeps_the_run(brisk: Path, bench: Path) -> None:
+    gate = "echo x >> asked\nif [ $(wc -l < asked) -gt 1 ]; then echo > late; sleep 98763; fi\n"
+    argv = command(brisk, bench, gate, checkpoints=(90000,), budget_ms=300, target=0)
+    with subprocess.Popen(argv, cwd=bench, stdout=subprocess.PIPE, text=True) as process:
+        until((bench / "late").exists)
+        process.terminate()
+        output, _ = process.communicate(timeout=PATIENCE_S)
+
+    assert (process.returncode, output) == (128 + signal.SIGTERM, "run add 0 ok\n")
+    assert log_of(bench).status is Status.OK
+    assert "sleep 98763" not in commands()
+
+
 # -- signs of life, turns --------------------------------------------------------------------------------------------
 
 
