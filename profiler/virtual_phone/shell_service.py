@@ -125,7 +125,8 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[b
 
 def _wait(process: subprocess.Popen[bytes], stream: Stream) -> int:
     """Wait for the end of a command, which may outlive its host; its exit code as a shell counts it."""
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    with suppress(ChildProcessError):  # the phone itself has waited for it
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     stream.when_gone(None)  # from here on its process number may belong to another
     code = process.wait()
     return 128 - code if code < 0 else code

@@ -7,10 +7,14 @@ so a service that is slow slows its host down and no queue grows here.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from profiler.virtual_phone.protocol import Command, Packet, ProtocolError
+
+_MOST_WAITING = 4
+"""Packets of one stream that may wait. One is the rule; but adb's server sends the rest of a client that has gone at once."""
 
 
 class StreamClosedError(Exception):
@@ -38,7 +42,7 @@ class Stream:
         self.local_id, self.remote_id = local_id, remote_id
         self._sender = sender
         self._changed = threading.Condition()
-        self._arrived: bytes | memoryview | None = None
+        self._arrived: deque[bytes | memoryview] = deque()
         self._rest: bytes | memoryview = b""
         self._accepted = self._closed = False
         self._may_write = True
@@ -55,11 +59,10 @@ class Stream:
             rest, self._rest = self._rest, b""
             return rest
         with self._changed:
-            self._changed.wait_for(lambda: self._arrived is not None or self._closed)
-            taken, self._arrived = self._arrived, None
-            closed = self._closed
-        if taken is None:
-            return b""
+            self._changed.wait_for(lambda: bool(self._arrived) or self._closed)
+            if not self._arrived:
+                return b""
+            taken, closed = self._arrived.popleft(), self._closed
         if not closed:
             self._send(Command.OKAY)
         return taken
@@ -117,13 +120,13 @@ class Stream:
         """Take data from the host.
 
         Raises:
-            ProtocolError: it did not wait for the OKAY.
+            ProtocolError: it does not wait for any OKAY.
         """
         with self._changed:
-            if self._arrived is not None:
-                raise ProtocolError("The host sent a second packet before the first one was taken.")
+            if len(self._arrived) == _MOST_WAITING:
+                raise ProtocolError(f"The host sends on though {_MOST_WAITING} packets have not been taken.")
             if payload:
-                self._arrived = payload
+                self._arrived.append(payload)
                 self._changed.notify_all()
         if not payload:
             self._send(Command.OKAY)

@@ -253,7 +253,7 @@ def _failing(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _RefusedError(f"{what}: {os.strerror(error.errno or errno.EIO)}") from error
+        raise _RefusedError(f"{what}: {os.strerror(error.errno or errno.EACCES)}") from error
 
 
 _ANSWERS: Mapping[bytes, Callable[[Phone, str, Stream], None]] = {

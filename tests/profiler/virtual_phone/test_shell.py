@@ -64,6 +64,19 @@ def test_exec_in_is_taken_to_the_end_after_the_host_has_gone(adb, phone):
     assert whole.read_bytes() == data
 
 
+def test_the_last_packet_of_a_client_that_has_gone_may_come_before_the_okay(host, phone):
+    theirs = host.open("exec:sleep 0.2; cat > data/part", stream=1)
+
+    for piece in (bytes(200_000), bytes(200_000), b"end"):
+        host.send(Command.WRITE, 1, theirs, piece)
+    host.send(Command.CLOSE, 1, theirs)
+    while host.read()[0] is not Command.CLOSE:
+        pass
+    phone.processes[0].wait(timeout=10)
+
+    assert (phone.root / "data/part").read_bytes() == bytes(400_000) + b"end"
+
+
 def test_logcat_is_a_command_of_the_phone(adb, phone):
     tool = phone.root / "logcat"
     tool.write_text('#!/bin/sh\necho "$@"\n')
