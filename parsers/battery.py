@@ -25,6 +25,8 @@ _VOLTAGE_V = (2.5, 10.0)
 """One or two lithium cells."""
 _MOST_DROPPED = 0.2
 _LARGEST_ERRNO = 4095
+_USUAL_ERRNOS = (-5.0, -11.0, -16.0, -19.0, -22.0, -61.0, -110.0)
+"""EIO, EAGAIN, EBUSY, ENODEV, EINVAL, ENODATA, ETIMEDOUT: what drivers return where a register cannot be read."""
 _LEAST_SAMPLES = 10
 
 
@@ -113,13 +115,16 @@ def refuse_charging(samples: BatterySamples, windows: Windows) -> None:
 
 
 def _readings(raw: FloatArray, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which values are readings: not NaN, and not an error number (-22 = EINVAL, -61 = ENODATA, 0) in a reading's place."""
+    """Which values are readings: not NaN, and not an error number or zero in a reading's place.
+
+    In milliamperes an error number could be a current, so it must also lie far below what the phone draws at rest.
+    """
     known = np.isfinite(raw)
     if not (known & inside).any():
         return known
-    low = float(np.percentile(np.abs(raw[known & inside]), 20))  # of the idle windows, which are longer than that
-    with np.errstate(invalid="ignore"):
-        return known & ((np.abs(raw) > _LARGEST_ERRNO) | (np.abs(raw) >= 0.2 * low))
+    rest = float(np.percentile(np.abs(raw[known & inside]), 20))  # idle windows are longer than a fifth
+    small = (np.abs(raw) < 0.2 * rest) | (np.isin(raw, _USUAL_ERRNOS) & (np.abs(raw) < 0.6 * rest))
+    return known & ~(small & (np.abs(raw) <= _LARGEST_ERRNO))
 
 
 def _voltage_v(raw: FloatArray) -> FloatArray:

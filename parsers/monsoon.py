@@ -37,6 +37,9 @@ _TIME = re.compile(r"time\s*\((ms|s)\)", re.IGNORECASE)
 _CURRENT = re.compile(r"main\s*(avg\s*current\s*)?\((ma)\)", re.IGNORECASE)
 _VOLTAGE = re.compile(r"main\s*(avg\s*)?voltage\s*\((v)\)", re.IGNORECASE)
 _DECISIVE = 0.8
+"""Part of the best score that no other moment may reach."""
+_LEAST_SIGNIFICANCE = 10.0
+"""Of the best score, in standard errors of a contrast between means of so many cells."""
 _HEADER = "boottime_ns,power_mw"
 
 
@@ -126,7 +129,8 @@ def align(samples: MonitorSamples, windows: Sequence[Windows]) -> int:
     best = int(np.argmax(score))
     apart = _cells(min(each.loop_to_ns - each.loop_from_ns for each in windows)) // 2
     others = np.concatenate([score[: max(best - apart, 0)], score[best + apart :]])
-    if score[best] <= 0 or (len(others) and others.max() > _DECISIVE * score[best]):
+    faint = score[best] * np.sqrt(np.count_nonzero(loop + idle)) < _LEAST_SIGNIFICANCE
+    if faint or (len(others) and others.max() > _DECISIVE * score[best]):
         raise PowerSamplesError(
             "The monitor's recording fits the runs' windows at several moments, or at none. Record the campaign alone."
         )
