@@ -6,8 +6,11 @@ as they are and puts them into its logs; the units are in the keys and end here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+_INTEGER = re.compile(r"-?[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +35,5 @@ def read_phone_state(values: Mapping[str, str]) -> PhoneState:
     )
 
 
-def parse_phone_words(words: str) -> PhoneState:
-    """Read the words behind ``phone`` in a line that the runner prints."""
-    pairs = [word.partition("=") for word in words.split()]
-    return read_phone_state({key: value for key, _, value in pairs})
-
-
 def _integer(text: str | None) -> int | None:
-    if text is None or not text.removeprefix("-").isdecimal():
-        return None
-    return int(text)
+    return int(text) if text is not None and _INTEGER.fullmatch(text) else None
