@@ -116,7 +116,7 @@ def plan_power(sensor: SensorFacts, expected_power_mw: float, wanted_relative_er
     most = int((LONGEST_LOOP_S - settling_s) / sensor.update_period_s)
     updates = LEAST_UPDATES
     while updates < most and _expected_error(sensor, updates, expected_power_mw) > wanted_relative_error:
-        updates += max(updates // 8, 1)
+        updates = min(updates + updates // 8, most)
     loop_s = max(settling_s + updates * sensor.update_period_s, 2 * settling_s, LEAST_LOOP_S)
     idle_updates = max(updates / 2, LEAST_IDLE_UPDATES)
     idle_s = max(settling_s + idle_updates * sensor.update_period_s, 1.5 * settling_s, LEAST_LOOP_S / 2)

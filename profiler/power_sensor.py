@@ -5,6 +5,7 @@ The phone may hang on its cable meanwhile: pace and steps of a register are the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ LEAST_NOISE_MW = 25.0
 UNKNOWN_PERIOD_S = 10.0
 """Taken for a register that was not seen changing three times: the slowest that drivers are known for."""
 
-_PART = "=== "
+_PART = re.compile(r"^=== (sysfs|cmd|odpm)\n", re.MULTILINE)
 _LEAST_MICRO = 20_000
 """A current above it is in µA: 20 A is no phone's."""
 
@@ -42,6 +43,7 @@ else
   done
 fi
 echo "=== odpm"; echo "@ $(now)"; dumpsys android.hardware.power.stats.IPowerStats/default 2>/dev/null | grep -e mWs -e ====
+true
 """
 
 
@@ -79,10 +81,10 @@ def choose_sensor(option: PowerOption, shell: Shell) -> SensorFacts | None:
 def read_probe(text: str) -> tuple[SensorFacts, ...]:
     """Read what the probe printed: one entry per sensor that answered with numbers."""
     found = []
-    for part in text.split(_PART)[1:]:
-        name, _, body = part.partition("\n")
+    parts = _PART.split(text)
+    for name, body in zip(parts[1::2], parts[2::2], strict=True):
         try:
-            found.append(_facts(PowerSource(name.strip()), body.encode()))
+            found.append(_facts(PowerSource(name), body.encode()))
         except (PowerSamplesError, EnergyRefusedError):
             continue  # a sensor that tells nothing is none
     return tuple(found)
