@@ -65,19 +65,11 @@ def virtual_phone_command(
     orders = [parse_fault(order) for order in fault or ()]
     taking_turns = None if no_turn else turn or cache_folder("virtual-phones") / "turn"
     with listen(port) as listener, _folder(root) as folder:
-        number = listener.getsockname()[1]
-        named = serial or f"virtual-{Path(tier).stem}-{number}"
-        phone = _phone(tier, named, folder, slow, taking_turns)
-        _run(
-            phone,
-            listener,
-            orders,
-            title=f"{phone.properties.get('ro.product.model', tier)}, serial {named}",
-            slow=slow,
-        )
+        phone = _phone(tier, serial, listener.getsockname()[1], folder, slow, taking_turns)
+        _run(phone, listener, orders, slow=slow)
 
 
-def _phone(tier: str, serial: str, root: Path, slow: float, turn: Path | None) -> Phone:
+def _phone(tier: str, serial: str | None, port: int, root: Path, slow: float, turn: Path | None) -> Phone:
     from dataclasses import replace
 
     from profiler.virtual_phone.description import load_description
@@ -86,11 +78,12 @@ def _phone(tier: str, serial: str, root: Path, slow: float, turn: Path | None) -
     if turn is not None:
         turn.parent.mkdir(parents=True, exist_ok=True)
     description = load_description(tier)
-    named = replace(description, properties={**description.properties, "ro.serialno": serial})
-    return Handset(named, root, slow=slow, turn=turn)
+    if serial is not None:
+        description = replace(description, properties={**description.properties, "ro.serialno": serial})
+    return Handset(description, root, slow=slow, turn=turn, serial=f"virtual-{description.name}-{port}")
 
 
-def _run(phone: Phone, listener: socket.socket, faults: Sequence[Fault], *, title: str, slow: float) -> None:
+def _run(phone: Phone, listener: socket.socket, faults: Sequence[Fault], *, slow: float) -> None:
     """Keep the phone on, and obey, until told to end."""
     import sys
 
@@ -103,7 +96,9 @@ def _run(phone: Phone, listener: socket.socket, faults: Sequence[Fault], *, titl
     with ending_signals() as stopped, Daemon(phone, listener) as daemon:
         for order in faults:
             daemon.order(order)
-        say(f"Virtual phone on {daemon.address}: {title}. No real phone: this machine does what it is asked to do.")
+        facts = phone.properties
+        name = f"{facts.get('ro.product.model', 'a phone')}, serial {facts.get('ro.serialno', 'unknown')}"
+        say(f"Virtual phone on {daemon.address}: {name}. No real phone: this machine does what it is asked to do.")
         if slow != 1:
             say(f"Its clocks run {slow:g} times as fast, so that all it does seems to take {slow:g} times as long.")
         say(

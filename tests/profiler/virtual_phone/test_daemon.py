@@ -19,7 +19,7 @@ BANNER = (
 )
 
 
-def test_a_host_is_greeted_with_what_the_phone_is(new_host):
+def test_a_host_is_greeted_with_what_the_phone_is(new_host) -> None:
     host = new_host()
 
     host.send(Command.CONNECT, VERSION, MAX_PAYLOAD, b"host::features=shell_v2")
@@ -27,7 +27,7 @@ def test_a_host_is_greeted_with_what_the_phone_is(new_host):
     assert host.read() == (Command.CONNECT, VERSION, MAX_PAYLOAD, BANNER)
 
 
-def test_only_a_host_of_an_old_version_gets_sums(new_host):
+def test_only_a_host_of_an_old_version_gets_sums(new_host) -> None:
     sums = []
     for version in (VERSION - 1, VERSION):
         host = new_host()
@@ -40,7 +40,7 @@ def test_only_a_host_of_an_old_version_gets_sums(new_host):
     assert sums == [(97 + 98).to_bytes(4, "little"), bytes(4)]
 
 
-def test_a_packet_is_never_longer_than_the_host_takes(new_host):
+def test_a_packet_is_never_longer_than_the_host_takes(new_host) -> None:
     host = new_host()
     host.send(Command.CONNECT, VERSION, 1000, b"host::")
     host.read()
@@ -54,7 +54,7 @@ def test_a_packet_is_never_longer_than_the_host_takes(new_host):
     assert (max(lengths), sum(lengths)) == (1000, 2500)
 
 
-def test_a_stream_waits_for_the_okay_before_it_sends_more_or_closes(host):
+def test_a_stream_waits_for_the_okay_before_it_sends_more_or_closes(host) -> None:
     theirs = host.open("exec:printf done", stream=7)
     first = host.read()
     early = host.has_something_to_read(within_s=0.2)
@@ -64,7 +64,7 @@ def test_a_stream_waits_for_the_okay_before_it_sends_more_or_closes(host):
     assert host.read() == (Command.CLOSE, theirs, 7, b"")
 
 
-def test_data_is_acknowledged_when_the_command_has_room_for_it(host):
+def test_data_is_acknowledged_when_the_command_has_room_for_it(host) -> None:
     theirs = host.open("exec:sleep 0.5; cat >got; sleep 5", stream=1)
     piece = bytes(MAX_PAYLOAD)
     host.send(Command.WRITE, 1, theirs, piece)
@@ -76,7 +76,7 @@ def test_data_is_acknowledged_when_the_command_has_room_for_it(host):
     assert host.read() == (Command.OKAY, theirs, 1, b"")
 
 
-def test_a_host_that_never_waits_for_an_okay_is_hung_up_on(host):
+def test_a_host_that_never_waits_for_an_okay_is_hung_up_on(host) -> None:
     theirs = host.open("exec:sleep 5", stream=1)
 
     with suppress(ConnectionError):
@@ -86,7 +86,7 @@ def test_a_host_that_never_waits_for_an_okay_is_hung_up_on(host):
     assert host.was_hung_up_on()
 
 
-def test_streams_of_one_host_are_served_side_by_side(host):
+def test_streams_of_one_host_are_served_side_by_side(host) -> None:
     slow = host.open("exec:sleep 5", stream=1)
     quick = host.open("exec:printf quick", stream=2)
 
@@ -97,13 +97,13 @@ def test_streams_of_one_host_are_served_side_by_side(host):
 @pytest.mark.parametrize(
     "service", ["framebuffer:", "jdwp", "tcp:1", "tcp:80:example.org", "localabstract:x", "reboot:bootloader"]
 )
-def test_a_service_that_the_phone_does_not_have_is_refused(host, service: str):
+def test_a_service_that_the_phone_does_not_have_is_refused(host, service: str) -> None:
     host.send(Command.OPEN, 3, 0, service.encode())
 
     assert host.read() == (Command.CLOSE, 0, 3, b"")
 
 
-def test_the_hosts_close_is_answered_once(host):
+def test_the_hosts_close_is_answered_once(host) -> None:
     theirs = host.open("exec:cat", stream=1)
 
     host.send(Command.CLOSE, 1, theirs)
@@ -113,13 +113,13 @@ def test_the_hosts_close_is_answered_once(host):
     assert not host.has_something_to_read(within_s=0.2)
 
 
-def test_root_is_refused_in_the_words_of_a_phone_as_it_is_sold(host):
+def test_root_is_refused_in_the_words_of_a_phone_as_it_is_sold(host) -> None:
     host.open("root:", stream=1)
 
     assert host.read()[3] == b"adbd cannot run as root in production builds\n"
 
 
-def test_bytes_that_are_no_packet_end_the_connection_and_nobody_elses(host, new_host):
+def test_bytes_that_are_no_packet_end_the_connection_and_nobody_elses(host, new_host) -> None:
     stranger = new_host()
 
     stranger.wire.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -128,7 +128,7 @@ def test_bytes_that_are_no_packet_end_the_connection_and_nobody_elses(host, new_
     assert host.open("exec:true", stream=1)
 
 
-def test_a_phone_that_is_offline_says_nothing(daemon, new_host):
+def test_a_phone_that_is_offline_says_nothing(daemon, new_host) -> None:
     daemon.order(parse_fault("offline"))
     host = new_host()
 
@@ -137,7 +137,9 @@ def test_a_phone_that_is_offline_says_nothing(daemon, new_host):
     assert not host.has_something_to_read(within_s=0.2)
 
 
-def test_no_key_opens_a_phone_that_is_unauthorized_and_a_public_key_waits_for_somebody_to_allow_it(daemon, new_host):
+def test_no_key_opens_a_phone_that_is_unauthorized_and_a_public_key_waits_for_somebody_to_allow_it(
+    daemon, new_host
+) -> None:
     daemon.order(parse_fault("unauthorized"))
     host = new_host()
 
@@ -153,7 +155,7 @@ def test_no_key_opens_a_phone_that_is_unauthorized_and_a_public_key_waits_for_so
     assert not host.has_something_to_read(within_s=0.2)
 
 
-def test_a_phone_in_recovery_says_so_and_runs_nothing(daemon, new_host):
+def test_a_phone_in_recovery_says_so_and_runs_nothing(daemon, new_host) -> None:
     daemon.order(parse_fault("recovery"))
     host = new_host()
 
@@ -165,7 +167,7 @@ def test_a_phone_in_recovery_says_so_and_runs_nothing(daemon, new_host):
     assert host.read() == (Command.CLOSE, 0, 3, b"")
 
 
-def test_a_cable_is_pulled_after_exactly_the_bytes_ordered_and_plugged_in_again(daemon, host, new_host):
+def test_a_cable_is_pulled_after_exactly_the_bytes_ordered_and_plugged_in_again(daemon, host, new_host) -> None:
     theirs = host.open("exec:sleep 0.3; head -c 100000 /dev/zero", stream=1)
     daemon.order(parse_fault("gone=1000:0.3"))
 
@@ -180,13 +182,15 @@ def test_a_cable_is_pulled_after_exactly_the_bytes_ordered_and_plugged_in_again(
     assert new_host().connect().open("exec:true", stream=1) == theirs
 
 
-def test_gone_after_no_bytes_is_gone_now(daemon, host):
+def test_gone_after_no_bytes_is_gone_now(daemon, host) -> None:
     daemon.order(parse_fault("gone=0"))
 
     assert host.wire.recv(1) == b""
 
 
-def test_a_reboot_cuts_off_every_host_and_the_phone_is_back_when_the_order_is_done(daemon, phone, host, new_host):
+def test_a_reboot_cuts_off_every_host_and_the_phone_is_back_when_the_order_is_done(
+    daemon, phone, host, new_host
+) -> None:
     host.open("exec:sleep 100", stream=1)
 
     daemon.order(parse_fault("reboot"))
@@ -195,7 +199,7 @@ def test_a_reboot_cuts_off_every_host_and_the_phone_is_back_when_the_order_is_do
     assert new_host().connect().open("exec:true", stream=1)
 
 
-def test_a_host_can_reboot_the_phone(phone, host):
+def test_a_host_can_reboot_the_phone(phone, host) -> None:
     theirs = host.open("reboot:", stream=1)
     ended, cut = host.read(), host.was_hung_up_on()
     deadline = time.monotonic() + 10
@@ -205,7 +209,7 @@ def test_a_host_can_reboot_the_phone(phone, host):
     assert (ended, cut, phone.boots) == ((Command.CLOSE, theirs, 1, b""), True, 2)
 
 
-def test_faults_of_the_phone_are_passed_on_and_listed_until_they_are_cleared(daemon, phone):
+def test_faults_of_the_phone_are_passed_on_and_listed_until_they_are_cleared(daemon, phone) -> None:
     daemon.order(parse_fault("throttle=0.5"))
     daemon.order(parse_fault("storage-full"))
     daemon.order(parse_fault("recovery"))
@@ -217,7 +221,7 @@ def test_faults_of_the_phone_are_passed_on_and_listed_until_they_are_cleared(dae
     assert ([str(fault) for fault in daemon.faults], phone.injected) == (["storage-full"], ["storage-full"])
 
 
-def test_a_port_in_use_is_told_in_one_line():
+def test_a_port_in_use_is_told_in_one_line() -> None:
     with listen(0) as taken:
         port = taken.getsockname()[1]
 
@@ -227,11 +231,11 @@ def test_a_port_in_use_is_told_in_one_line():
             listen(port)
 
 
-def test_only_this_machine_can_reach_the_phone(daemon):
+def test_only_this_machine_can_reach_the_phone(daemon) -> None:
     assert daemon.address.startswith("127.0.0.1:")
 
 
-def test_nothing_is_left_when_the_phone_is_switched_off(phone, new_host, daemon):
+def test_nothing_is_left_when_the_phone_is_switched_off(phone, new_host, daemon) -> None:
     busy = [new_host().connect() for _ in range(3)]
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
         for host in busy:
@@ -246,7 +250,7 @@ def test_nothing_is_left_when_the_phone_is_switched_off(phone, new_host, daemon)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_the_phone_is_on_only_while_the_daemon_runs(phone):
+def test_the_phone_is_on_only_while_the_daemon_runs(phone) -> None:
     with Daemon(phone, listen(0)):
         phone.spawn("true").communicate()
 
@@ -254,7 +258,7 @@ def test_the_phone_is_on_only_while_the_daemon_runs(phone):
         phone.spawn("true")
 
 
-def test_a_forwarded_port_carries_both_ways_and_ends_with_the_other_side(host):
+def test_a_forwarded_port_carries_both_ways_and_ends_with_the_other_side(host) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         theirs = host.open(f"tcp:{server.getsockname()[1]}", stream=1)
         peer, _ = server.accept()
@@ -272,7 +276,7 @@ def test_a_forwarded_port_carries_both_ways_and_ends_with_the_other_side(host):
     assert host.read() == (Command.CLOSE, theirs, 1, b"")
 
 
-def test_the_real_adb_lists_the_phone_with_its_state(adb_server, daemon, address):
+def test_the_real_adb_lists_the_phone_with_its_state(adb_server, daemon, address) -> None:
     def state_when(wanted: str) -> str:
         for _ in range(100):
             states = adb_server("devices").stdout.decode().split()
@@ -294,7 +298,7 @@ def test_the_real_adb_lists_the_phone_with_its_state(adb_server, daemon, address
     assert seen == ["device", "offline", "unauthorized", "recovery", "device"]
 
 
-def test_the_real_adb_connects_and_disconnects_again_and_again(adb_server, address):
+def test_the_real_adb_connects_and_disconnects_again_and_again(adb_server, address) -> None:
     for _ in range(10):
         connected = adb_server("connect", address).stdout
         told = adb_server("-s", address, "shell", "echo here").stdout
@@ -303,7 +307,7 @@ def test_the_real_adb_connects_and_disconnects_again_and_again(adb_server, addre
         assert (connected, told) == (f"connected to {address}\n".encode(), b"here\n")
 
 
-def test_the_real_adb_forwards_a_port(adb):
+def test_the_real_adb_forwards_a_port(adb) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         forwarded = int(adb("forward", "tcp:0", f"tcp:{server.getsockname()[1]}").stdout)
         with socket.create_connection(("127.0.0.1", forwarded), timeout=10) as client:

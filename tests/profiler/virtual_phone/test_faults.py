@@ -6,7 +6,7 @@ from profiler.errors import VirtualPhoneError
 from profiler.virtual_phone.faults import FAULT_KINDS, Fault, FaultName, parse_fault
 
 
-def test_every_fault_says_how_it_is_ordered():
+def test_every_fault_says_how_it_is_ordered() -> None:
     assert set(FAULT_KINDS) == set(FaultName)
 
 
@@ -21,7 +21,7 @@ def test_every_fault_says_how_it_is_ordered():
         (" current-sign=-1\n", Fault(name=FaultName.CURRENT_SIGN, argument="-1"), (-1.0,)),
     ],
 )
-def test_an_order_is_read_with_its_argument(order: str, fault: Fault, numbers: tuple[float, ...]):
+def test_an_order_is_read_with_its_argument(order: str, fault: Fault, numbers: tuple[float, ...]) -> None:
     read = parse_fault(order)
 
     assert (read, read.numbers) == (fault, numbers)
@@ -39,10 +39,10 @@ def test_an_order_is_read_with_its_argument(order: str, fault: Fault, numbers: t
         ("current-sign=0", r"It is written current-sign=-1\|1"),
     ],
 )
-def test_an_order_that_is_not_understood_is_told_how_it_is_written(order: str, complaint: str):
+def test_an_order_that_is_not_understood_is_told_how_it_is_written(order: str, complaint: str) -> None:
     with pytest.raises(VirtualPhoneError, match=complaint):
         parse_fault(order)
 
 
-def test_an_order_prints_as_it_is_written():
+def test_an_order_prints_as_it_is_written() -> None:
     assert [str(parse_fault(order)) for order in ("gone 10:2", "charging")] == ["gone=10:2", "charging"]

@@ -10,19 +10,19 @@ OPEN_SYNC = bytes.fromhex("4f50454e 05000000 00000000 06000000 f7010000 b0afbab1
 """OPEN of ``sync:`` as stream 5, by hand from protocol.txt: the sum is 115+121+110+99+58 = 503 = 0x1f7."""
 
 
-def test_a_packet_is_written_as_protocol_txt_says():
+def test_a_packet_is_written_as_protocol_txt_says() -> None:
     packet = Packet(command=Command.OPEN, first=5, second=0, payload=b"sync:\0")
 
     assert packet.encoded(summed=True) == OPEN_SYNC
 
 
-def test_the_sum_is_left_out_where_nobody_checks_it():
+def test_the_sum_is_left_out_where_nobody_checks_it() -> None:
     packet = Packet(command=Command.OKAY, first=1, second=2, payload=b"\xff")
 
     assert packet.encoded(summed=False)[16:20] == bytes(4)
 
 
-def test_packets_are_read_one_after_the_other_whatever_the_pieces_they_come_in():
+def test_packets_are_read_one_after_the_other_whatever_the_pieces_they_come_in() -> None:
     here, there = socket.socketpair()
     with here, there:
         for byte in OPEN_SYNC:
@@ -44,7 +44,7 @@ def test_packets_are_read_one_after_the_other_whatever_the_pieces_they_come_in()
         (OPEN_SYNC[:12] + (MAX_PAYLOAD + 1).to_bytes(4, "little") + OPEN_SYNC[16:], "longer than"),
     ],
 )
-def test_bytes_that_are_no_packet_are_reported(sent: bytes, complaint: str):
+def test_bytes_that_are_no_packet_are_reported(sent: bytes, complaint: str) -> None:
     here, there = socket.socketpair()
     with here, there:
         there.sendall(sent)

@@ -22,21 +22,21 @@ from profiler.virtual_phone.shell_service import ShellRequest, read_request
         ("sync:", None),
     ],
 )  # fmt: skip
-def test_a_service_says_what_to_run_and_how(service: str, request_: ShellRequest | None):
+def test_a_service_says_what_to_run_and_how(service: str, request_: ShellRequest | None) -> None:
     assert read_request(service) == request_
 
 
-def test_the_exit_code_and_both_outputs_survive(adb):
+def test_the_exit_code_and_both_outputs_survive(adb) -> None:
     done = adb("shell", "echo out; echo err >&2; exit 7")
 
     assert (done.returncode, done.stdout, done.stderr) == (7, b"out\n", b"err\n")
 
 
-def test_a_command_that_a_signal_ended_counts_from_128(adb):
+def test_a_command_that_a_signal_ended_counts_from_128(adb) -> None:
     assert adb("shell", "kill -SEGV $$").returncode == 128 + 11
 
 
-def test_a_command_reads_its_input_to_the_end(adb):
+def test_a_command_reads_its_input_to_the_end(adb) -> None:
     data = os.urandom(3_000_000)
 
     done = adb("shell", "cat; echo end >&2", given=data)
@@ -44,14 +44,14 @@ def test_a_command_reads_its_input_to_the_end(adb):
     assert (done.stdout == data, done.stderr) == (True, b"end\n")
 
 
-def test_exec_out_is_clean_to_the_last_bit(adb, phone):
+def test_exec_out_is_clean_to_the_last_bit(adb, phone) -> None:
     data = bytes(range(256)) * 5000
     (phone.root / "data/all").write_bytes(data)
 
     assert adb("exec-out", "cat data/all").stdout == data
 
 
-def test_exec_in_is_taken_to_the_end_after_the_host_has_gone(adb, phone):
+def test_exec_in_is_taken_to_the_end_after_the_host_has_gone(adb, phone) -> None:
     data = os.urandom(3_000_000)
 
     adb("exec-in", "cat > data/part; mv data/part data/whole", given=data)
@@ -64,7 +64,7 @@ def test_exec_in_is_taken_to_the_end_after_the_host_has_gone(adb, phone):
     assert whole.read_bytes() == data
 
 
-def test_the_last_packet_of_a_client_that_has_gone_may_come_before_the_okay(host, phone):
+def test_the_last_packet_of_a_client_that_has_gone_may_come_before_the_okay(host, phone) -> None:
     theirs = host.open("exec:sleep 0.2; cat > data/part", stream=1)
 
     for piece in (bytes(200_000), bytes(200_000), b"end"):
@@ -77,7 +77,7 @@ def test_the_last_packet_of_a_client_that_has_gone_may_come_before_the_okay(host
     assert (phone.root / "data/part").read_bytes() == bytes(400_000) + b"end"
 
 
-def test_logcat_is_a_command_of_the_phone(adb, phone):
+def test_logcat_is_a_command_of_the_phone(adb, phone) -> None:
     tool = phone.root / "logcat"
     tool.write_text('#!/bin/sh\necho "$@"\n')
     tool.chmod(0o755)
@@ -85,7 +85,7 @@ def test_logcat_is_a_command_of_the_phone(adb, phone):
     assert adb("logcat", "-d", "-v", "threadtime").stdout == b"-d -v threadtime\n"
 
 
-def test_a_command_gets_sighup_when_its_host_goes(host, phone):
+def test_a_command_gets_sighup_when_its_host_goes(host, phone) -> None:
     theirs = host.open("shell:trap 'echo over > data/over' HUP; echo; sleep 100 & wait", stream=1)
     host.read()
 
@@ -95,7 +95,7 @@ def test_a_command_gets_sighup_when_its_host_goes(host, phone):
     assert (phone.root / "data/over").read_text() == "over\n"
 
 
-def test_a_command_gets_sighup_when_the_wire_breaks_and_it_does_not_read_its_input(host, phone):
+def test_a_command_gets_sighup_when_the_wire_breaks_and_it_does_not_read_its_input(host, phone) -> None:
     theirs = host.open("shell:echo; sleep 100", stream=1)
     host.read()
     host.send(Command.WRITE, 1, theirs, bytes(1 << 20))
@@ -105,7 +105,7 @@ def test_a_command_gets_sighup_when_the_wire_breaks_and_it_does_not_read_its_inp
     assert phone.processes[0].wait(timeout=10) == -1
 
 
-def test_a_detached_process_outlives_its_host(host, phone):
+def test_a_detached_process_outlives_its_host(host, phone) -> None:
     detached = "echo; exec >/dev/null 2>&1; sleep 0.5; echo alive > data/alive"
     theirs = host.open(f"shell:setsid sh -c '{detached}' & wait", stream=1)
     host.read()
@@ -117,7 +117,7 @@ def test_a_detached_process_outlives_its_host(host, phone):
     assert (ended, (phone.root / "data/alive").read_text()) == (-1, "alive\n")
 
 
-def test_the_shell_protocol_goes_packet_by_packet(host):
+def test_the_shell_protocol_goes_packet_by_packet(host) -> None:
     theirs = host.open("shell,v2,raw:read line; echo got $line; cat >&2", stream=1)
 
     window, line, end = struct.pack("<BI", 5, 4) + b"24x8", struct.pack("<BI", 0, 3) + b"ab\n", struct.pack("<BI", 4, 0)
@@ -131,7 +131,7 @@ def test_the_shell_protocol_goes_packet_by_packet(host):
     assert said == [struct.pack("<BI", 1, 7) + b"got ab\n", struct.pack("<BI", 3, 1) + b"\0"]
 
 
-def test_a_shell_without_a_command_reads_its_commands(host):
+def test_a_shell_without_a_command_reads_its_commands(host) -> None:
     theirs = host.open("shell:", stream=1)
 
     host.send(Command.WRITE, 1, theirs, b"echo $((6 * 7)); exit\n")
@@ -139,7 +139,7 @@ def test_a_shell_without_a_command_reads_its_commands(host):
     assert [host.read()[0], host.read()[3]] == [Command.OKAY, b"42\n"]
 
 
-def test_a_phone_that_is_off_refuses_the_shell(phone, host):
+def test_a_phone_that_is_off_refuses_the_shell(phone, host) -> None:
     phone.shutdown()
 
     host.send(Command.OPEN, 1, 0, b"shell:true")
@@ -147,7 +147,7 @@ def test_a_phone_that_is_off_refuses_the_shell(phone, host):
     assert host.read() == (Command.CLOSE, 0, 1, b"")
 
 
-def test_adbutils_runs_commands(adb_server, address):
+def test_adbutils_runs_commands(adb_server, address) -> None:
     from adbutils import AdbClient
 
     client = AdbClient(host="127.0.0.1", port=adb_server.server_port)

@@ -63,7 +63,7 @@ def pushed(path: str, *blocks: bytes, mode: int = 0o100644, time_s: int = 0) -> 
 OKAY = struct.pack("<4sI", b"OKAY", 0)
 
 
-def test_a_push_makes_the_folders_and_keeps_time_and_the_owners_rights(sync, phone):
+def test_a_push_makes_the_folders_and_keeps_time_and_the_owners_rights(sync, phone) -> None:
     sync.ask(*pushed("/data/new/dir/file", b"first ", b"second", mode=0o100744, time_s=1_000_000_000))
     sync.ask(request(b"QUIT"))
 
@@ -72,7 +72,7 @@ def test_a_push_makes_the_folders_and_keeps_time_and_the_owners_rights(sync, pho
     assert (made.read_bytes(), stat.S_IMODE(made.stat().st_mode), made.stat().st_mtime) == (b"first second", 0o777, 1e9)
 
 
-def test_a_program_that_is_running_can_be_pushed_over(sync, phone):
+def test_a_program_that_is_running_can_be_pushed_over(sync, phone) -> None:
     program = phone.root / "data/program"
     program.write_bytes(Path("/bin/sleep").read_bytes())
     program.chmod(0o755)
@@ -94,7 +94,7 @@ def test_a_program_that_is_running_can_be_pushed_over(sync, phone):
         ("/" + 300 * "n", "couldn't create file: File name too long"),
     ],
 )
-def test_what_cannot_be_written_is_told_after_all_of_it_was_taken(sync, phone, path: str, reason: str):
+def test_what_cannot_be_written_is_told_after_all_of_it_was_taken(sync, phone, path: str, reason: str) -> None:
     (phone.root / "data/folder").mkdir()
     (phone.root / "data/file").touch()
     (phone.root / "data/out").symlink_to("/usr")
@@ -104,7 +104,7 @@ def test_what_cannot_be_written_is_told_after_all_of_it_was_taken(sync, phone, p
     assert sync.rest() == request(b"FAIL", reason)
 
 
-def test_a_full_phone_takes_what_fits_and_keeps_nothing_of_the_rest(sync, phone):
+def test_a_full_phone_takes_what_fits_and_keeps_nothing_of_the_rest(sync, phone) -> None:
     phone.room = 100_000
 
     sync.ask(*pushed("/data/small", bytes(60_000)))
@@ -114,7 +114,7 @@ def test_a_full_phone_takes_what_fits_and_keeps_nothing_of_the_rest(sync, phone)
     assert [path.name for path in (phone.root / "data").iterdir() if path.is_file()] == ["small"]
 
 
-def test_a_push_that_breaks_off_leaves_no_half_file(sync, daemon, phone):
+def test_a_push_that_breaks_off_leaves_no_half_file(sync, daemon, phone) -> None:
     sync.ask(*pushed("/data/half", bytes(60_000))[:-1])
     there = (phone.root / "data/half").exists()
 
@@ -135,20 +135,20 @@ def test_a_push_that_breaks_off_leaves_no_half_file(sync, daemon, phone):
         ([struct.pack("<4sI", b"STAT", 5000)], "path too long"),
     ],
 )
-def test_a_malformed_request_is_told_and_ends_the_service(sync, phone, sent: list[bytes], reason: str):
+def test_a_malformed_request_is_told_and_ends_the_service(sync, phone, sent: list[bytes], reason: str) -> None:
     sync.ask(*sent, *([struct.pack("<4sI", b"DONE", 0)] if "bad" in reason else []))
 
     assert sync.rest() == request(b"FAIL", reason)
     assert not (phone.root / "data/file").exists()
 
 
-def test_a_link_is_pushed_as_a_link(sync, phone):
+def test_a_link_is_pushed_as_a_link(sync, phone) -> None:
     sync.ask(*pushed("/data/deep/link", b"../target", mode=stat.S_IFLNK | 0o777), request(b"QUIT"))
 
     assert (sync.rest(), (phone.root / "data/deep/link").readlink()) == (OKAY, Path("../target"))
 
 
-def test_stat_tells_mode_size_and_time_and_zeros_of_what_is_not_there(sync, phone):
+def test_stat_tells_mode_size_and_time_and_zeros_of_what_is_not_there(sync, phone) -> None:
     (phone.root / "data/file").write_bytes(b"12345")
     os.utime(phone.root / "data/file", (1e9, 1e9))
     (phone.root / "data/file").chmod(0o640)
@@ -164,7 +164,7 @@ def test_stat_tells_mode_size_and_time_and_zeros_of_what_is_not_there(sync, phon
     assert stat.S_ISLNK(records[5][1])
 
 
-def test_a_folder_is_listed_and_one_that_cannot_be_read_has_no_entries(sync, phone):
+def test_a_folder_is_listed_and_one_that_cannot_be_read_has_no_entries(sync, phone) -> None:
     (phone.root / "data/list").mkdir()
     (phone.root / "data/list/ä ö").write_bytes(b"123")
 
@@ -188,7 +188,7 @@ def test_a_folder_is_listed_and_one_that_cannot_be_read_has_no_entries(sync, pho
         ("/data", "read failed: Is a directory"),
     ],
 )
-def test_what_cannot_be_read_is_told(sync, phone, path: str, reason: str):
+def test_what_cannot_be_read_is_told(sync, phone, path: str, reason: str) -> None:
     (phone.root / "data/out").symlink_to("/etc")
 
     sync.ask(request(b"RECV", path))
@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_told(sync, phone, path: str, reason: str):
     assert sync.rest() == request(b"FAIL", reason)
 
 
-def test_a_link_is_followed_inside_the_phone(sync, phone):
+def test_a_link_is_followed_inside_the_phone(sync, phone) -> None:
     (phone.root / "data/file").write_bytes(b"inside")
     (phone.root / "data/link").symlink_to("file")
 
@@ -205,7 +205,7 @@ def test_a_link_is_followed_inside_the_phone(sync, phone):
     assert sync.rest() == request(b"DATA", b"inside") + struct.pack("<4sI", b"DONE", 0)
 
 
-def test_the_real_adb_pushes_and_pulls_a_tree(adb, tmp_path: Path):
+def test_the_real_adb_pushes_and_pulls_a_tree(adb, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     (tree / "sub/deeper").mkdir(parents=True)
     (tree / "sub/empty file").touch()
@@ -223,7 +223,7 @@ def test_the_real_adb_pushes_and_pulls_a_tree(adb, tmp_path: Path):
     assert (back.st_mtime, bool(back.st_mode & 0o100)) == (1e9, True)
 
 
-def test_the_real_adb_pulls_what_a_link_leads_to(adb, phone, tmp_path: Path):
+def test_the_real_adb_pulls_what_a_link_leads_to(adb, phone, tmp_path: Path) -> None:
     (phone.root / "data/target").write_bytes(b"here")
     (phone.root / "data/link").symlink_to("target")
 
@@ -232,7 +232,7 @@ def test_the_real_adb_pulls_what_a_link_leads_to(adb, phone, tmp_path: Path):
     assert (tmp_path / "got").read_bytes() == b"here"
 
 
-def test_the_real_adb_carries_a_hundred_megabytes_both_ways(adb, phone, tmp_path: Path):
+def test_the_real_adb_carries_a_hundred_megabytes_both_ways(adb, phone, tmp_path: Path) -> None:
     data = os.urandom(1 << 20) * 100
     (tmp_path / "large").write_bytes(data)
 
@@ -243,7 +243,7 @@ def test_the_real_adb_carries_a_hundred_megabytes_both_ways(adb, phone, tmp_path
     assert (tmp_path / "back").read_bytes() == data
 
 
-def test_the_real_adb_tells_a_full_phone(adb, phone, tmp_path: Path):
+def test_the_real_adb_tells_a_full_phone(adb, phone, tmp_path: Path) -> None:
     phone.room = 1_000_000
     (tmp_path / "large").write_bytes(bytes(10_000_000))
 
@@ -254,7 +254,7 @@ def test_the_real_adb_tells_a_full_phone(adb, phone, tmp_path: Path):
 
 
 @pytest.mark.usefixtures("adb")
-def test_several_adbs_work_at_once(adb_server, address, tmp_path: Path):
+def test_several_adbs_work_at_once(adb_server, address, tmp_path: Path) -> None:
     (tmp_path / "part").write_bytes(os.urandom(5_000_000))
     each = [
         ["push", str(tmp_path / "part"), "/data/{}"],
@@ -276,7 +276,7 @@ def test_several_adbs_work_at_once(adb_server, address, tmp_path: Path):
     assert [size for size in sizes if size >= 3_000_000] == [3_000_000] * 6
 
 
-def test_adbutils_transfers_files(adb_server, address, tmp_path: Path):
+def test_adbutils_transfers_files(adb_server, address, tmp_path: Path) -> None:
     from adbutils import AdbClient
 
     client = AdbClient(host="127.0.0.1", port=adb_server.server_port)
