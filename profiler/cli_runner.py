@@ -38,8 +38,9 @@ def build_command(
 
     built = [asdict(android_runner(one)) for one in abi or ()]
     if not built:
-        path = host_runner()
-        built = [{"abi": "host", "path": path, "sha256": runner_sha256(path), "compiler": " ".join(host_compiler()[0])}]
+        path, (start, version) = host_runner(), host_compiler()
+        compiler = f"ziglang {version}" if version else start[0]
+        built = [{"abi": "host", "path": path, "sha256": runner_sha256(path), "compiler": compiler}]
     if as_json:
         typer.echo(json.dumps(built, default=str))
         return

@@ -100,7 +100,8 @@ def cross_libraries(abi: Abi) -> Path:
     """Debian's C library for a foreign processor; this machine's own for its own."""
     emulator, folder, loader, _ = MACHINES[abi]
     libraries = Path("/usr") / folder / "lib" if abi is not Abi.X86_64 else Path("/lib64")
-    if shutil.which(emulator) is None or not (libraries / loader).exists():
+    emulated = abi is not Abi.X86_64
+    if (emulated and shutil.which(emulator) is None) or not (libraries / loader).exists():
         missing(
             "needs emulators: apt-get install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross libc6-armel-cross "
             "libc6-i386-cross"
