@@ -81,7 +81,7 @@ def android_runner(abi: Abi) -> AndroidRunner:
         )
     command, version = tool
     compiler = f"{'NDK' if ndk else 'ziglang'} {version}"
-    recipe = (*sources(), *sorted(_OWN.iterdir()), Path(__file__), Path(__file__).with_name("bionic_symbols.py"))
+    recipe = (*sources(), *sorted(_OWN.glob("*.[ch]")), Path(__file__), Path(__file__).with_name("bionic_symbols.py"))
     runner = cache_folder("runner") / fingerprint((abi, compiler, *command), recipe) / "runner"
     if not runner.exists():
         with building(runner) as binary:
@@ -165,13 +165,12 @@ def _build_with_zig(abi: Abi, zig_start: Sequence[str], binary: Path) -> None:
 def _headers(target: _Target, folder: Path) -> list[str]:
     """Make every system header that the sources include a name for ``bionic.h``; the kernel's own come with Zig."""
     include = folder / "include"
-    for name in {
-        name for source in sources() for name in re.findall(r"#include <([\w/.]+)>", source.read_text("utf-8"))
-    }:
-        if name not in _COMPILERS_HEADERS:
-            header = include / name
-            header.parent.mkdir(parents=True, exist_ok=True)
-            header.write_text('#include "bionic.h"\n', "utf-8")
+    texts = [source.read_text("utf-8") for source in sources()]
+    names = {name for text in texts for name in re.findall(r"#include <([\w/.]+)>", text)}
+    for name in names - _COMPILERS_HEADERS:
+        header = include / name
+        header.parent.mkdir(parents=True, exist_ok=True)
+        header.write_text('#include "bionic.h"\n', "utf-8")
     kernel = _zig_folder() / "lib" / "libc" / "include"
     folders = (include, _OWN, kernel / f"{target.kernel}-linux-any", kernel / "any-linux-any")
     return [word for path in folders for word in ("-isystem", str(path))]
