@@ -104,7 +104,8 @@ def read_battery_text(data: bytes) -> BatterySamples:
         found: dict[str, str] = {}
         for name, value in _BATTERY_LINE.findall(text):
             found.setdefault(name.lower(), value)
-        status = _STATUS_NUMBERS.get(found.get("status", ""), "Unknown")
+        frozen = "UPDATES STOPPED" in text  # somebody made Android believe in another battery
+        status = "Unknown" if frozen else _STATUS_NUMBERS.get(found.get("status", ""), "Unknown")
         registers = [found.get(name, "") for name in ("current now", "voltage", "charge counter")]
         cells.append([boottime_ns, *registers, status])
     return _battery_samples(cells)

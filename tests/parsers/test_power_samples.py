@@ -77,6 +77,12 @@ def test_dumpsys_battery_is_read_by_names_and_an_unanswered_current_is_a_gap() -
     assert samples.status == (ChargeStatus.DISCHARGING, ChargeStatus.CHARGING)
 
 
+def test_a_battery_that_android_was_told_to_pretend_has_no_known_status() -> None:
+    pretended = DUMPSYS.replace("state:\n", "state:\n  (UPDATES STOPPED -- use 'reset' to restart)\n")
+
+    assert read_battery_text(pretended.encode()).status == (ChargeStatus.UNKNOWN, ChargeStatus.CHARGING)
+
+
 def test_rails_are_the_meter_s_alone_and_one_that_is_missing_has_a_gap() -> None:
     samples = read_rails(METER.encode())
 
