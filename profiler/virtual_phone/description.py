@@ -75,6 +75,7 @@ class PhoneDescription:
     features: str
     """The ``Features`` line of ``/proc/cpuinfo``."""
     memory_kb: int
+    """As its kernel counts it: somewhat less than what is built in."""
     last_level_cache_kb: int
     """Shared by all cores; equal to a cluster's level 2 where there is no level 3."""
     gpu: Gpu

@@ -115,8 +115,8 @@ class Gauge:
         self._left_mah = parameters.level * parameters.capacity_mah
         self._counted_mah = self._left_mah
         self._delivered_mj = 0.0
-        self._window_ma_s = 0.0
-        """Current times time within the conversion that is going on."""
+        self._window_ma_s = self._window_s = 0.0
+        """Current times time, and time, within the conversion that is going on."""
         self._filtered_ua: float | None = None
         self._shown_ua: deque[float] = deque(maxlen=parameters.late_updates + 1)
         self._shown_voltage_mv = self._shown_left_mah = 0.0
@@ -160,8 +160,8 @@ class Gauge:
             self._convert(draw_ma, draw_ma)
         while self._next_update_s <= to_s:
             self._pass(self._next_update_s, draw_ma)
-            self._convert(self._window_ma_s / self._parameters.conversion_s, draw_ma)
-            self._window_ma_s = 0.0
+            self._convert(self._window_ma_s / self._window_s if self._window_s else draw_ma, draw_ma)
+            self._window_ma_s = self._window_s = 0.0
             self._next_update_s += self._parameters.update_s
         self._pass(to_s, draw_ma)
 
@@ -191,7 +191,8 @@ class Gauge:
         self._delivered_mj += (before_mv + self._terminal_mv(draw_ma)) / 2 * draw_ma / 1000 * elapsed_s
         self._counted_mah -= self._measured_ua(draw_ma) / 1000 * hours
         looks_from_s = self._next_update_s - self._parameters.conversion_s
-        self._window_ma_s += max(0.0, to_s - max(self._now_s, looks_from_s)) * draw_ma
+        looked_s = max(0.0, to_s - max(self._now_s, looks_from_s))
+        self._window_ma_s, self._window_s = self._window_ma_s + looked_s * draw_ma, self._window_s + looked_s
         self._now_s = to_s
 
     def _convert(self, mean_ma: float, draw_ma: float) -> None:

@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import uuid
 import zlib
 from collections.abc import Mapping
@@ -90,6 +91,7 @@ class Handset:
         self._channel: socket.socket | None = None
         self._parameters: Parameters | None = None
         self._init_pid = 0
+        self._switching = threading.RLock()
 
     @property
     def properties(self) -> Mapping[str, str]:
@@ -106,29 +108,36 @@ class Handset:
             VirtualPhoneError: this machine refuses namespaces, or a mount.
             RunnerBuildError: the preloaded library cannot be compiled.
         """
-        if self._process is not None:
-            return
+        with self._switching:
+            if self._process is None:
+                self._boot()
+
+    def shutdown(self) -> None:
+        """Switch it off: every process of it ends, its mounts with them; ``/data`` stays."""
+        with self._switching:
+            self._shutdown()
+
+    def _boot(self) -> None:
         furnish(self._root, self._description, serial=self._serial, boot_id=str(uuid.uuid4()), shim=shim_library())
         self._parameters = Parameters(self._root / PARAMETERS, self._description.clusters, slow=self._slow)
         try:
             self._start_init()
         except VirtualPhoneError:
-            self.shutdown()
+            self._shutdown()
             raise
         self._vitals.start(self._parameters, self._processes())
         for name, fault in self._orders.items():
             self._apply(name, fault, self._parameters)
         self._orders = {name: fault for name, fault in self._orders.items() if name not in ONCE}
 
-    def shutdown(self) -> None:
-        """Switch it off: every process of it ends, its mounts with them; ``/data`` stays."""
+    def _shutdown(self) -> None:
         self._vitals.stop()
+        if self._init_pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._init_pid, signal.SIGKILL)
+        if self._channel is not None:
+            self._channel.close()
         if self._process is not None:
-            if self._init_pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._init_pid, signal.SIGKILL)
-            if self._channel is not None:
-                self._channel.close()
             self._process.communicate()
         if self._parameters is not None:
             self._parameters.close()
@@ -137,8 +146,9 @@ class Handset:
 
     def reboot(self) -> None:
         """Switch it off and on: uptime and boot id are new, the wall clock is right again."""
-        self.shutdown()
-        self.boot()
+        with self._switching:
+            self._shutdown()
+            self._boot()
 
     def spawn(self, command: str | None) -> subprocess.Popen[bytes]:
         """Start ``sh -c command``, or a shell that reads its input; three pipes, a session of its own.
@@ -199,9 +209,7 @@ class Handset:
 
     def storage_left(self) -> int:
         """Bytes that can still be written."""
-        if self._parameters is not None and self._parameters.storage_full:
-            return 0
-        return disk_usage(self._root).free
+        return 0 if FaultName.STORAGE_FULL in self._orders else disk_usage(self._root).free
 
     def inject(self, fault: Fault) -> None:
         """Do something wrong from now on, or next time; a phone that is off does it when it boots.
@@ -211,17 +219,19 @@ class Handset:
         """
         if fault.name in WIRE_FAULTS:
             raise VirtualPhoneError(f"Fault {fault} is the daemon's, not the handset's.")
-        if self._parameters is None or fault.name not in ONCE:
-            self._orders[fault.name] = fault
-        self._orders_given += 1
-        if self._parameters is not None:
-            self._apply(fault.name, fault, self._parameters)
+        with self._switching:
+            if self._parameters is None or fault.name not in ONCE:
+                self._orders[fault.name] = fault
+            self._orders_given += 1
+            if self._parameters is not None:
+                self._apply(fault.name, fault, self._parameters)
 
     def clear(self, name: str) -> None:
         """Stop doing so; a wall clock that was set back stays there."""
-        self._orders.pop(FaultName(name), None)
-        if self._parameters is not None:
-            self._apply(FaultName(name), None, self._parameters)
+        with self._switching:
+            self._orders.pop(FaultName(name), None)
+            if self._parameters is not None:
+                self._apply(FaultName(name), None, self._parameters)
 
     def _claim_root(self) -> None:
         """Make the folder a phone's; what lies in another's folder is never touched."""

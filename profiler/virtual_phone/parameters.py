@@ -132,11 +132,6 @@ class Parameters:
         """Refuse every write with ENOSPC, or no more."""
         self._shared.storage_full = int(full)
 
-    @property
-    def storage_full(self) -> bool:
-        """Whether writes are refused."""
-        return bool(self._shared.storage_full)
-
     def flip_next(self, *, seed: int) -> None:
         """Flip one bit in the result of the next run that is finished; 0 takes the order back."""
         self._shared.flip_seed = seed
