@@ -45,7 +45,7 @@ class AdbServer:
         Raises:
             AdbServerError: the server cannot be reached.
         """
-        return parse_transports(self._ask("host:devices-l"), self)
+        return parse_transports(self.ask("host:devices-l"), self)
 
     def connect(self, address: str) -> None:
         """Have the server connect to a phone over Wi-Fi.
@@ -54,7 +54,7 @@ class AdbServer:
             AdbServerError: the server cannot be reached.
             DeviceGoneError: the phone does not answer.
         """
-        answer = self._ask(f"host:connect:{address}")
+        answer = self.ask(f"host:connect:{address}")
         if not answer.startswith(("connected to", "already connected to")):
             raise DeviceGoneError(
                 f"{address} cannot be connected ({answer.strip()}). Phone and host must be in one network, and the phone must "
@@ -62,26 +62,38 @@ class AdbServer:
                 f"(paired once by '{adb_program()} pair').",
             )
 
-    def client(self) -> Any:
-        """Make sure that the server runs, and return adbutils' client for it.
+    def ask(self, command: str) -> str:
+        """Ask the server for a text.
 
         Raises:
-            AdbServerError: it does not run and cannot be started.
+            AdbServerError: as :meth:`request`.
+        """
+        with contextlib.closing(self.request(command)) as connection:
+            try:
+                answer: str = connection.read_string_block()
+            except (AdbError, OSError, ValueError) as exc:
+                raise AdbServerError(f"The adb server at {self} broke off: {exc}") from exc
+            return answer
+
+    def request(self, command: str) -> Any:
+        """Ask the server for something, having started it where it does not run, and return adbutils' connection.
+
+        Raises:
+            AdbServerError: it does not run and cannot be started, or it refuses; the text says why.
         """
         if not self._answers():
             self._start()
-        return AdbClient(host=self.host, port=self.port)
-
-    def _ask(self, command: str) -> str:
-        client = self.client()
         try:
-            with client.make_connection(timeout=_ANSWER_S) as connection:
-                connection.send_command(command)
-                connection.check_okay()
-                answer: str = connection.read_string_block()
-                return answer
-        except (AdbError, OSError, EOFError) as exc:
+            connection = AdbClient(host=self.host, port=self.port).make_connection(timeout=_ANSWER_S)
+        except (AdbError, OSError) as exc:
             raise AdbServerError(f"The adb server at {self} does not answer: {exc}") from exc
+        try:
+            connection.send_command(command)
+            connection.check_okay()
+        except (AdbError, OSError, ValueError) as exc:
+            connection.close()
+            raise AdbServerError(f"The adb server at {self} refuses: {_first_line(exc)}") from exc
+        return connection
 
     def _answers(self) -> bool:
         try:
@@ -196,19 +208,6 @@ class Transport:
         except (DeviceGoneError, DeviceNotReadyError):
             return False
 
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[socket.socket]:
-        try:
-            client = self.server.client()
-            device = client.device(serial=None if self.number else self.serial, transport_id=self.number)
-            connection = device.open_transport(timeout=_ANSWER_S)
-        except (AdbServerError, AdbError, OSError, EOFError) as exc:
-            raise DeviceGoneError(f"{self.serial} cannot be reached: {_first_line(exc)}") from exc
-        try:
-            yield connection.conn
-        finally:
-            connection.close()
-
     def require_shell_v2(self) -> None:
         """Make sure that commands tell how they ended.
 
@@ -216,18 +215,28 @@ class Transport:
             DeviceGoneError: the wire broke.
             DeviceNotReadyError: the phone's Android is too old.
         """
+        target = f"host-transport-id:{self.number}" if self.number else f"host-serial:{self.serial}"
         try:
-            client = self.server.client()
-            device = client.device(serial=None if self.number else self.serial, transport_id=self.number)
-            features: str = device.get_features()
-        except (AdbServerError, AdbError, OSError, EOFError) as exc:
-            raise DeviceGoneError(f"{self.serial} cannot be reached: {_first_line(exc)}") from exc
+            features = self.server.ask(f"{target}:features")
+        except AdbServerError as exc:
+            raise DeviceGoneError(f"{self.serial} cannot be reached. {exc}") from exc
         if "shell_v2" not in features.split(","):
             raise DeviceNotReadyError(
                 self.serial,
                 state="too old: its adb has no shell v2",
                 next_step="Android 7 (API 24) or later is needed.",
             )
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[socket.socket]:
+        """Have a connection on which the phone itself is asked next."""
+        target = f"host:transport-id:{self.number}" if self.number else f"host:transport:{self.serial}"
+        try:
+            connection = self.server.request(target)
+        except AdbServerError as exc:
+            raise DeviceGoneError(f"{self.serial} cannot be reached. {exc}") from exc
+        with contextlib.closing(connection):
+            yield connection.conn
 
 
 def parse_transports(listing: str, server: AdbServer) -> tuple[Transport, ...]:

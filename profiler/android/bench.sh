@@ -108,16 +108,19 @@ may_set() {
     return 1
 }
 
-# Set one thing as it was, and look whether it is: a radio takes a moment.
+# Set one thing as it was, and look whether it is.
 put_back() {
     may_set "$1" "$2" || return 0
     if [ "$1" = power ]; then put "$1" "$2" "$3"; return; fi
-    for pause in 0 0 1 2 3; do
+    [ "$(get "$1" "$2")" != "$3" ] || return 0
+    put "$1" "$2" "$3"
+    pauses=0
+    [ "$1" != radio ] || pauses='0 1 2 3' # a radio takes a moment
+    for pause in $pauses; do
         sleep "$pause"
-        [ "$(get "$1" "$2")" = "$3" ] && return 0
-        put "$1" "$2" "$3"
+        [ "$(get "$1" "$2")" != "$3" ] || return 0
     done
-    [ "$(get "$1" "$2")" = "$3" ]
+    return 1
 }
 
 # Set everything as the journal says it was; the journal stays until that is so.
@@ -127,7 +130,7 @@ restore() {
     while read -r namespace key value; do
         [ "$namespace" = boot ] || put_back "$namespace" "$key" "$value" || left="$left $namespace/$key"
     done <"$journal"
-    [ -z "$left" ] || { echo "could not be set back:$left" >&2; return 1; }
+    [ -z "$left" ] || { echo "could not be set back yet:$left" >&2; return 1; }
     rm -f "$journal"
 }
 
@@ -222,8 +225,9 @@ take_lock() { # OWNER DELAY_S [INSTEAD_OF]
 let_go() { # OWNER
     [ "$(first "$lock/owner")" = "$1" ] || return 0
     end_process "$root/runner.pid"
+    restore || return 1 # the watchdog tries again
     end_process "$root/watchdog"
-    restore && rm -rf "$lock"
+    rm -rf "$lock"
 }
 
 contact() {

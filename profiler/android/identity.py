@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from profiler.android.adb import AdbServer, Transport, adb_program, local_server, parse_server
 from profiler.android.lookup import LOOK, LOOK_WITH_FACTS, PhoneLook, read_look
-from profiler.android.states import NO_PHONE, READY, next_step, state_word
+from profiler.android.states import NO_PHONE, READY, explain_state
 from profiler.android.wire import printable
 from profiler.errors import AdbServerError, DeviceGoneError, DeviceNotFoundError, DeviceNotReadyError, NoPhoneError
 
@@ -161,8 +161,8 @@ def _all_transports(servers: Sequence[AdbServer]) -> tuple[tuple[Transport, ...]
 
 def _look_at(transport: Transport, script: str) -> PhoneLook | DeviceNotReadyError | DeviceGoneError:
     if transport.state != READY:
-        step = next_step(transport.state, transport.serial, adb=adb_program())
-        return DeviceNotReadyError(transport.serial, state=state_word(transport.state), next_step=step)
+        state, step = explain_state(printable(transport.state), transport.serial, adb=adb_program())
+        return DeviceNotReadyError(transport.serial, state=state, next_step=step)
     try:
         transport.require_shell_v2()
         answer = transport.shell(["sh", "-c", script], timeout_s=_LOOK_S)
