@@ -15,6 +15,7 @@ from typing import Any
 
 from parsers.errors import OrtProfileError
 from parsers.operators import EDGE_PREFIX
+from parsers.schema import Shape
 
 _SUFFIX = "_kernel_time"
 
@@ -36,6 +37,9 @@ class NodeTime:
     """Number of the node in the optimised graph."""
     kernel_us: tuple[float, ...]
     """Time in each run; the sum, where the node ran several times within one (in a loop)."""
+    input_shapes: tuple[Shape, ...] = ()
+    """As the kernel got them when it first ran, weights that it has packed for itself left out."""
+    output_shapes: tuple[Shape, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ def parse_ort_profile(data: bytes, *, warmup_runs: int = 0, skip_runs: Collectio
     events, complete = _events(data)
     runs: list[tuple[float, Mapping[_NodeKey, float]]] = []
     nodes: dict[_NodeKey, float] = {}
+    shapes: dict[_NodeKey, tuple[tuple[Shape, ...], tuple[Shape, ...]]] = {}
     for event in events:
         name, category = event.get("name"), event.get("cat")
         if category == "Session" and name == "model_run":
@@ -85,6 +90,7 @@ def parse_ort_profile(data: bytes, *, warmup_runs: int = 0, skip_runs: Collectio
         elif category == "Node" and isinstance(name, str) and name.endswith(_SUFFIX):
             key = _node_key(event)
             nodes[key] = nodes.get(key, 0.0) + _duration_us(event)
+            shapes.setdefault(key, (_shapes(event, "input_type_shape"), _shapes(event, "output_type_shape")))
     kept = [run for number, run in enumerate(runs[warmup_runs:]) if number not in skip_runs]
     if not kept:
         left_out = f"{warmup_runs} are warm-up and {len(skip_runs)} to be left out"
@@ -98,6 +104,8 @@ def parse_ort_profile(data: bytes, *, warmup_runs: int = 0, skip_runs: Collectio
                 provider=key.provider,
                 index=key.index,
                 kernel_us=tuple(times.get(key, 0.0) for _, times in kept),
+                input_shapes=shapes[key][0],
+                output_shapes=shapes[key][1],
             )
             for key in keys
         ),
@@ -171,6 +179,14 @@ def _node_key(event: Mapping[str, Any]) -> _NodeKey:
     if not index.isdecimal() or not op or not provider:
         raise OrtProfileError(f"Node event {name} of the profile does not say its index, operator and provider.")
     return _NodeKey(index=int(index), name=name.removesuffix(_SUFFIX), op=op, provider=provider)
+
+
+def _shapes(event: Mapping[str, Any], argument: str) -> tuple[Shape, ...]:
+    """Read ``[{"float":[1,32,32,3]}, ...]``; no shapes where the runtime is older than these."""
+    described = event["args"].get(argument)
+    if not isinstance(described, list):
+        return ()
+    return tuple(tuple(dims) for tensor in described if isinstance(tensor, dict) for dims in tensor.values())
 
 
 def _duration_us(event: Mapping[str, Any]) -> float:

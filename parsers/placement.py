@@ -1,27 +1,35 @@
 """Whose work a profile's nodes are, and on which execution provider they ran.
 
-On the CPU a node keeps a name by which its layer is known. Other providers want another layout (XNNPACK, WebGPU) or compile
-a whole partition (NNAPI), and then ONNX Runtime makes nodes with names of its own: ``Conv_token_3``, ``XnnpackExecutionProvider_
-Conv_0``, ``NnapiExecutionProvider_Nnapi_9273581279604050763_18_0``. Of those nobody can tell which layers are in them.
+On the CPU a node keeps a name by which its layer is known. Providers that want channels last (XNNPACK, WebGPU) make ONNX
+Runtime copy it, and then it is called ``<name>_token_<n>``; with an activation fused into it, ``XnnpackExecutionProvider_
+Conv_0``: of such a node only operator and shapes tell the layer. A provider that compiles (NNAPI) leaves one node for a
+whole partition, ``NnapiExecutionProvider_Nnapi_9273581279604050763_18_0``, and nobody can tell the layers in it apart.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parsers.jobs import JobLayer
-from parsers.operators import CONVOLUTIONS, EDGE_PREFIX
+from parsers.operators import CONV, CONVOLUTIONS, EDGE_PREFIX
 from parsers.ort_profile import NodeTime
-from parsers.schema import Layer, Status
+from parsers.schema import Layer, Shape, Status
 
 CPU = "cpu"
 
 _BLOCKED_NODE = re.compile(r"(?P<tensor>(?P<part>.+?)(_bn|_mul)?)_nchwc")
 """How ONNX Runtime names a node in blocked layout: by a tensor of the layer, and which part of a normalisation it is."""
 
+_COPY = re.compile(r"(?P<name>.+)_token_\d+")
+"""How ONNX Runtime names the copy of a node in another layout."""
+
 _SUFFIX = "executionprovider"
+
+_Signature = tuple[str, tuple[Shape, ...], Shape]
+"""ONNX operator, shape of the first activation input, shape of the output; channels first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +66,62 @@ def placement(asked: str, nodes: Sequence[NodeTime]) -> Status:
 
 
 def share_out(layers: Sequence[JobLayer], nodes: Sequence[NodeTime]) -> Shares:
-    """Give each layer the nodes that bear its nodes' names or its tensors' names."""
+    """Give each layer the nodes that bear its nodes' names or its tensors' names, or that only it can be."""
     by_node = {name: index for index, part in enumerate(layers) for name in part.nodes}
     by_tensor = {tensor: index for index, part in enumerate(layers) for tensor in part.tensors}
     shares: list[list[NodeTime]] = [[] for _ in layers]
-    unclaimed: list[NodeTime] = []
+    nameless: list[NodeTime] = []
     for node in nodes:
         owner = by_node.get(node.name.removeprefix("fused "))
-        blocked = _BLOCKED_NODE.fullmatch(node.name)
-        if owner is None and blocked:
+        if owner is None and (copy := _COPY.fullmatch(node.name)):
+            owner = by_node.get(copy["name"])
+        if owner is None and (blocked := _BLOCKED_NODE.fullmatch(node.name)):
             owner = by_tensor.get(blocked["tensor"], by_tensor.get(blocked["part"]))
-        (unclaimed if owner is None else shares[owner]).append(node)
+        (nameless if owner is None else shares[owner]).append(node)
+    unclaimed = _claim_by_shape(layers, nameless, shares)
     return Shares(of_layer=tuple(map(tuple, shares)), unclaimed=tuple(unclaimed))
+
+
+def _claim_by_shape(
+    layers: Sequence[JobLayer], nameless: Sequence[NodeTime], shares: Sequence[list[NodeTime]]
+) -> list[NodeTime]:
+    """Give the fused nodes of a provider to the layers of the same operator and shapes; return those left over.
+
+    Only where the layers that come into question are as many as the nodes and all alike: then it does not matter which is
+    which.
+    """
+    waiting: dict[_Signature | None, list[int]] = defaultdict(list)
+    for index, part in enumerate(layers):
+        if not shares[index]:
+            waiting[_signature_of_layer(part.layer)].append(index)
+    arrived: dict[_Signature | None, list[NodeTime]] = defaultdict(list)
+    for node in nameless:
+        arrived[_signature_of_node(node)].append(node)
+    left_over: list[NodeTime] = []
+    for signature, nodes in arrived.items():
+        owners = waiting[signature]
+        if len(owners) == len(nodes) and len({layers[owner].layer.key for owner in owners}) == 1:
+            for owner, node in zip(owners, nodes, strict=True):
+                shares[owner].append(node)
+        else:
+            left_over += nodes
+    return left_over
+
+
+def _signature_of_layer(layer: Layer) -> _Signature:
+    return CONV if layer.type in CONVOLUTIONS else layer.type, layer.input_shapes[:1], layer.output_shape
+
+
+def _signature_of_node(node: NodeTime) -> _Signature | None:
+    """Give operator and shapes, channels first; ``None`` for a node that no provider has fused."""
+    if not node.name.startswith(f"{node.provider}_{node.op}_"):
+        return None
+    inputs = tuple(map(_channels_first, node.input_shapes[:1]))
+    return node.op, inputs, _channels_first(node.output_shapes[0]) if node.output_shapes else ()
+
+
+def _channels_first(shape: Shape) -> Shape:
+    return (shape[0], shape[-1], *shape[1:-1]) if len(shape) > 2 else shape
 
 
 def hides_layers(asked: str, unclaimed: Sequence[NodeTime]) -> bool:

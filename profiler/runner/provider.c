@@ -47,11 +47,14 @@ static const char *find(struct session *session) {
 }
 
 /* NNAPI has a function of its own, exported by the library and not in the table; flags are those of
- * nnapi_provider_factory.h, 0 for the defaults: any of the device's accelerators, in 32 bits. */
+ * nnapi_provider_factory.h, 0 for the defaults: any of the device's accelerators, in 32 bits. On a device without NNAPI
+ * (before Android 8.1) the runtime would crash. */
 static OrtStatus *append_nnapi(const struct ort *ort, OrtSessionOptions *options) {
     OrtStatus *(*append)(OrtSessionOptions *, uint32_t flags);
     void *symbol = dlsym(ort->library, "OrtSessionOptionsAppendExecutionProvider_Nnapi");
     if (symbol == NULL) return ort->CreateStatus(ORT_NOT_IMPLEMENTED, "the library does not export NNAPI's function");
+    if (dlopen("libneuralnetworks.so", RTLD_NOW) == NULL)
+        return ort->CreateStatus(ORT_NOT_IMPLEMENTED, "the device has no libneuralnetworks.so");
     memcpy(&append, &symbol, sizeof append);
     return append(options, 0);
 }

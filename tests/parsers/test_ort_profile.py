@@ -66,6 +66,18 @@ def test_a_node_that_runs_several_times_in_one_run_counts_with_their_sum_and_whe
     assert [node.kernel_us for node in profile.nodes] == [(10.0, 0.0)]
 
 
+def test_a_node_has_the_shapes_that_its_kernel_got_and_gave() -> None:
+    event = node("c", "Conv", 1, 5)
+    event["args"] |= {  # type: ignore[operator]
+        "input_type_shape": [{"float": [1, 32, 32, 3]}, {"int64": []}],
+        "output_type_shape": [{"float": [1, 32, 32, 16]}],
+    }
+
+    (conv,) = parse_ort_profile(profile_of(event, session("model_run", 9))).nodes
+
+    assert (conv.input_shapes, conv.output_shapes) == (((1, 32, 32, 3), ()), ((1, 32, 32, 16),))
+
+
 @given(st.integers(1, len(WHOLE)))
 def test_a_cut_profile_gives_the_runs_that_were_whole_and_no_others(length: int) -> None:
     whole = parse_ort_profile(WHOLE)

@@ -6,8 +6,10 @@ reports them, notes what it is asked and passes everything else on.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,7 +107,11 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, library = folder / "stand_in.c", folder / "libonnxruntime.so"
     source.write_text(STAND_IN)
     defines = [f'-DRUNTIME="{host_runtime()}"', f'-DNOTES="{folder / "notes"}"']
-    subprocess.run([*ZIG, "-O2", "-shared", "-fPIC", *defines, source, "-o", library, "-ldl"], check=True, timeout=120)
+    compiler = [*ZIG, "-O2", "-shared", "-fPIC"]
+    subprocess.run([*compiler, *defines, source, "-o", library, "-ldl"], check=True, timeout=120)
+    nothing = folder / "nothing.c"
+    nothing.write_text("int nothing;")
+    subprocess.run([*compiler, nothing, "-o", folder / "libneuralnetworks.so"], check=True, timeout=120)
     return library
 
 
@@ -121,11 +127,11 @@ def plan(tmp_path: Path) -> RunPlan:
     return RunPlan(job="add", model=model_path, out=out, threads=4, spin=True, checkpoints=(12,), profile_iterations=3)
 
 
-def run(plan: RunPlan, runtime: Path) -> RunLog:
+def run(plan: RunPlan, runtime: Path, environment: Mapping[str, str] | None = None) -> RunLog:
     path = Path(plan.model).with_name("plan")
     path.write_text(render_plan([plan]))
     command = [str(host_runner()), "--runtime", str(runtime), "--plan", str(path)]
-    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    subprocess.run(command, check=True, timeout=60, capture_output=True, env={**os.environ, **(environment or {})})
     return parse_runlog(Path(plan.out, "runner.log").read_bytes())
 
 
@@ -133,7 +139,7 @@ def asked_of(plan: RunPlan, stand_in: Path) -> tuple[RunLog, list[str]]:
     """Run, and give what the runtime was asked for one session."""
     notes = stand_in.with_name("notes")
     notes.unlink(missing_ok=True)
-    log = run(plan, stand_in)
+    log = run(plan, stand_in, {"LD_LIBRARY_PATH": str(stand_in.parent)})
     lines = notes.read_text().splitlines()
     once = lines[: len(lines) // 3]  # the runtime's own first session, the timed one, the profiled one
     assert lines == once * 3
@@ -166,6 +172,15 @@ def test_nnapi_is_asked_for_by_the_function_that_the_library_exports(
 
     assert asked == ["threads intra_op 4", "config session.intra_op.allow_spinning 1", "append nnapi no flags"]
     assert log.status is Status.OK
+
+
+def test_a_device_without_nnapi_is_not_brought_to_crash_by_it(plan: RunPlan, stand_in: Path) -> None:
+    log = run(replace(plan, provider="nnapi"), stand_in)
+
+    assert (log.status, log.detail) == (
+        Status.UNSUPPORTED,
+        "provider nnapi: the device has no libneuralnetworks.so",
+    )
 
 
 def test_the_cpu_needs_no_asking(plan: RunPlan, stand_in: Path) -> None:
