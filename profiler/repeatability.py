@@ -148,9 +148,9 @@ def compare_campaigns(before: Path, after: Path, *, device: str | None = None) -
         NotComparableError: they differ in more than the day, or have no job in common.
         StatsError: a source cannot be read.
     """
+    _check_settings(before, after)
     tables = [_read(path) for path in (before, after)]
     name = device or _common_device(tables)
-    _check_settings(before, after)
     chosen = [_of_device(table, name, path) for table, path in zip(tables, (before, after), strict=True)]
     both = chosen[0].merge(chosen[1], left_index=True, right_index=True, suffixes=("_a", "_b"))
     _check_rows(both)
@@ -191,6 +191,8 @@ def _read(path: Path) -> pd.DataFrame:
         frame = read_stats(path)
     else:
         raise StatsError(f"{path}: no such campaign folder or table. 'profile collect' makes both.")
+    if frame.empty:
+        raise NotComparableError(f"{path} has no finished job yet. Finish it with the same 'profile collect'.")
     measured = frame[frame["origin"] == Origin.MEASURED.value]
     if measured.empty:
         raise NotComparableError(f"{path} has no measured row; a formula or a published table has no second day.")

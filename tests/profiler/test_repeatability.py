@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -180,3 +181,17 @@ def test_campaigns_without_a_common_job_are_refused(tmp_path: Path) -> None:
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(StatsError, match="no such campaign folder or table"):
         compare_campaigns(tmp_path / "nowhere", tmp_path / "nowhere")
+
+
+def test_other_settings_are_refused_where_the_folders_tell_them(tmp_path: Path) -> None:
+    for name, warmup in (("monday", 3), ("tuesday", 5)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "campaign.json").write_text(json.dumps({"warmup": warmup, "seed": warmup}))
+
+    with pytest.raises(NotComparableError, match=r"The setting warmup differs: 3 in .*monday, 5 in .*tuesday"):
+        compare_campaigns(tmp_path / "monday", tmp_path / "tuesday")
+
+
+def test_a_campaign_without_a_finished_job_is_said_to_be_unfinished(tmp_path: Path) -> None:
+    with pytest.raises(NotComparableError, match=r"a\.parquet has no finished job yet"):
+        compare_campaigns(table(tmp_path, "a", []), table(tmp_path, "b", [ROW]))
