@@ -54,7 +54,7 @@ class RunPlan:
     out: str
     """Folder that the run leaves, on the device. Worked in as ``<out>.part``; must not exist."""
     provider: str = "cpu"
-    """Execution provider asked for."""
+    """Execution provider asked for: ``cpu``, ``xnnpack``, ``nnapi``, or another by the runtime's name for it."""
     threads: int = 1
     """Threads of the runtime's pool, the calling one included."""
     cpus: tuple[int, ...] = ()

@@ -16,6 +16,8 @@
 
 #ifndef GATE_PERIOD_MS /* a test does not wait for seconds */
 #define GATE_PERIOD_MS 10000
+#endif
+#ifndef GATE_PATIENCE_MS
 #define GATE_PATIENCE_MS 60000
 #endif
 
