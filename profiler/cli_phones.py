@@ -83,8 +83,10 @@ def connect_command(
     address: Annotated[str, typer.Argument(help="The phone's HOST:PORT; the port is 5555 after 'adb tcpip 5555'.")],
 ) -> None:
     """Connect a phone over Wi-Fi, and say which one it is."""
-    from profiler.android.phone import find_phones
+    from profiler.android.identity import find_phones, is_address
 
+    if not is_address(address):
+        raise typer.BadParameter(f"{address!r} is no HOST:PORT")
     (phone,) = find_phones([address])
     typer.echo(f"{phone.name} is connected: profile collect --device {address}")
 

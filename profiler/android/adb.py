@@ -242,11 +242,11 @@ class Transport:
 def parse_transports(listing: str, server: AdbServer) -> tuple[Transport, ...]:
     """Read the answer to ``host:devices-l``: one phone a line, whose state may be a sentence."""
     found = []
-    for line in listing.splitlines():
-        serial, _, rest = line.strip().partition(" ")
-        state, *fields = _FIELD.split(f" {rest.strip()}")
+    for line in filter(str.strip, listing.splitlines()):
+        serial, *rest = line.split(maxsplit=1)
+        state, *fields = _FIELD.split(f" {''.join(rest)}")
         tags = dict(field.partition(":")[::2] for field in " ".join(fields).split())
-        if not serial or not state.strip():
+        if not state.strip():
             continue
         number = tags.get("transport_id", "")
         found.append(

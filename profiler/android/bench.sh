@@ -385,7 +385,7 @@ prepare) prepare "$@" ;;
 restore) end_process "$root/watchdog"; restore ;;
 watch) watch "$@" ;;
 watching) watching "$@" ;;
-sign) give_sign ;;
+sign) [ "$(first "$lock/owner")" != "$1" ] || give_sign ;; # OWNER
 adopt) adopt "$@" ;;
 gate) gate "$@" ;;
 batch) batch "$@" ;;

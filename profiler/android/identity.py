@@ -91,6 +91,11 @@ def survey(servers: Sequence[AdbServer], *, with_facts: bool = False) -> Survey:
     return Survey(phones=tuple(_phones(looks, tuple(servers))), unusable=tuple(unusable), silent=silent)
 
 
+def is_address(word: str) -> bool:
+    """Whether a word is the ``host:port`` of a phone on Wi-Fi."""
+    return _ADDRESS.fullmatch(word) is not None
+
+
 def find_phones(wanted: Sequence[str] | None, *, servers: Sequence[str] = ()) -> tuple[Phone, ...]:
     """Find the phones that a person asks for.
 
@@ -114,7 +119,7 @@ def find_phones(wanted: Sequence[str] | None, *, servers: Sequence[str] = ()) ->
         if not seen.phones:
             raise next((one.error for one in seen.unusable), NoPhoneError(NO_PHONE))
         return seen.phones
-    missing = [word for word in wanted if _ADDRESS.fullmatch(word) and not _is_listed(word, seen)]
+    missing = [word for word in wanted if is_address(word) and not _is_listed(word, seen)]
     for address in missing:
         known[0].connect(address)
     if missing:
@@ -133,7 +138,7 @@ def find_again(phone: Phone) -> Phone:
     seen = survey(phone.servers)
     if not (alike := _alike(phone, seen.phones)):
         for transport in phone.transports:
-            if _ADDRESS.fullmatch(transport.serial) and not _is_listed(transport.serial, seen):
+            if is_address(transport.serial) and not _is_listed(transport.serial, seen):
                 transport.server.connect(transport.serial)
         seen = survey(phone.servers)
         alike = _alike(phone, seen.phones)

@@ -44,6 +44,7 @@ __all__ = ["AdbDevice", "find_phones"]
 _STORE = PurePosixPath(ROOT) / "store"
 _WORK_S = 180.0
 """The longest silence of bench.sh: settings of an Android 7 take a second each."""
+_SIGN_S = 10.0
 _SILENCE_S = 120.0
 """After so long without a line from the runner the phone is asked whether it is still there."""
 _PULLS = 3
@@ -252,7 +253,7 @@ class AdbDevice:
             while not done.wait(every_s):
                 if not self._runner_beats.is_set():
                     with contextlib.suppress(ProfilerError):
-                        self._bench("sign")
+                        self._run("sign", self.owner, timeout_s=_SIGN_S)
 
         thread = threading.Thread(target=give, name=f"{self.name}-signs", daemon=True)
         thread.start()
@@ -280,8 +281,8 @@ class AdbDevice:
     def _command(self, *words: str) -> list[str]:
         return ["sh", str(_place(self._script)), *words]
 
-    def _run(self, *words: str) -> ShellResult:
-        return self._phone.transport.shell(self._command(*words), timeout_s=_WORK_S)
+    def _run(self, *words: str, timeout_s: float = _WORK_S) -> ShellResult:
+        return self._phone.transport.shell(self._command(*words), timeout_s=timeout_s)
 
     def _bench(self, *words: str) -> ShellResult:
         return self._checked(self._run(*words))

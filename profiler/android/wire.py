@@ -20,7 +20,7 @@ from profiler.errors import DeviceGoneError, StorageFullError, TransferError
 NO_ROOM = "No space left on device"
 """How Linux words ENOSPC, and so every tool on the phone."""
 
-_STDOUT, _STDERR, _EXIT = 1, 2, 3
+_STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = 1, 2, 3, 4
 _SHELL_HEADER = struct.Struct("<BI")
 _SYNC_HEADER = struct.Struct("<4sI")
 _STAT_ANSWER = struct.Struct("<4s3I")
@@ -60,6 +60,7 @@ class ShellStream:
         self._serial, self._connection, self._is_alive = serial, connection, is_alive
         self._stderr = bytearray()
         _open(serial, connection, f"shell,v2,raw:{shlex.join(argv)}")
+        _send(serial, connection, _SHELL_HEADER.pack(_CLOSE_STDIN, 0))
         connection.settimeout(timeout_s)
 
     @property

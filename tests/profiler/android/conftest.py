@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from profiler.android.adb import AdbServer
 from profiler.android.identity import Phone, find_phones
 from profiler.errors import VirtualPhoneError
 from profiler.virtual_phone.daemon import Daemon, listen
@@ -75,6 +76,7 @@ def new_phone(adb_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
                 daemon = phones.enter_context(Daemon(Handset(named, root, slow=1.0, turn=None), listen(0)))
             except VirtualPhoneError as error:
                 pytest.skip(str(error))
+            phones.callback(AdbServer(port=adb_port).ask, f"host:disconnect:{daemon.address}")
             return VirtualPhone(daemon=daemon, root=root)
 
         yield make

@@ -218,7 +218,7 @@ def test_the_watchdog_stays_away_from_a_phone_that_gives_signs_of_life(phone: Fa
     during = phone.state()
 
     for _ in range(5):
-        phone.bench("sign")
+        phone.bench("sign", "me")
         time.sleep(0.5)
 
     assert phone.state() == during

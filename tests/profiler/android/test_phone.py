@@ -268,7 +268,7 @@ HOLDER = """
 import sys, time
 from profiler.android.phone import AdbDevice, find_phones
 from profiler.device import Conditions
-with AdbDevice(*find_phones(sys.argv[1:]), campaign="c").hold(Conditions(watchdog_s=3)):
+with AdbDevice(*find_phones(sys.argv[1:]), campaign="c").hold(Conditions(watchdog_s=2)):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -280,7 +280,7 @@ def test_a_phone_restores_itself_when_its_program_is_killed(device: AdbDevice, v
         assert program.stdout is not None
         program.stdout.readline()
         during = settings(device)
-        time.sleep(4)  # longer than the watchdog waits: a program that lives keeps its phone
+        time.sleep(3)  # longer than the watchdog waits: a program that lives keeps its phone
         later = settings(device)
         program.kill()
 

@@ -74,12 +74,13 @@ def test_a_command_is_quoted_for_the_phones_shell():
 
     def serve(connection: socket.socket) -> None:
         asked.append(accept(connection))
+        asked.append("input closed" if read(connection, 5) == packet(4, b"") else "")
         connection.sendall(packet(3, b"\0"))
 
     with wire(serve) as phone:
         list(ShellStream("S1", phone, ["echo", "a b; reboot"], timeout_s=5))
 
-    assert asked == ["shell,v2,raw:echo 'a b; reboot'"]
+    assert asked == ["shell,v2,raw:echo 'a b; reboot'", "input closed"]
 
 
 def test_a_wire_that_breaks_before_the_end_is_told_from_an_end():
