@@ -29,7 +29,7 @@ class DeviceFacts:
     os_build: str | None
     context: Context
     clusters: tuple[tuple[int, ...], ...]
-    """CPU numbers of each cluster, the fastest cluster first."""
+    """CPU numbers of each cluster, the fastest cluster first, and in each the fastest CPU last."""
     flops_per_cycle: float | None
     """Peak float32 operations per core and clock cycle."""
 

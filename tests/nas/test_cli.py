@@ -9,6 +9,7 @@ from typing import NoReturn
 import pyarrow.parquet as pq
 import pytest
 
+import parsers
 from nas import cli
 from nas.layers import space_layers
 from nas.space import Space
@@ -187,3 +188,16 @@ def test_an_unknown_space_is_one_line_whoever_asks(nas: Nas, command: list[str])
     code, _, err = nas(*command, "--space=resnet")
 
     assert (code, err) == (1, "nas: No search space 'resnet'. Known: mobilenetv2.\n")
+
+
+def test_a_phones_config_without_a_limit_asks_for_one(nas: Nas, tmp_path: Path):
+    shipped = Path(parsers.__file__).parent.parent / "device_configs" / "low.toml"
+    lines = [line for line in shipped.read_text().splitlines() if not line.startswith("latency_limit_ms")]
+    (tmp_path / "mine.toml").write_text("\n".join(lines).replace('kind = "tier"', 'kind = "phone"'))
+
+    code, _, err = nas("run", f"--device-config={tmp_path / 'mine.toml'}")
+
+    assert (code, err) == (
+        1,
+        "nas: mine has no latency_limit_ms. Say how long a network may take: --limit latency=25ms.\n",
+    )

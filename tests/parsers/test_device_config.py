@@ -128,3 +128,16 @@ def test_what_is_not_understood_is_an_error_that_names_key_and_file(folder: Path
 def test_a_path_that_is_not_there_is_said():
     with pytest.raises(DeviceConfigError, match=r"Cannot read the device config nope\.toml: No such file"):
         load_device_config("nope.toml")
+
+
+def test_the_table_of_socs_is_no_config():
+    with pytest.raises(DeviceConfigError, match=r"^No tier or phone 'socs' in device_configs"):
+        load_device_config("socs")
+
+
+def test_a_phone_may_leave_out_what_it_did_not_tell_and_a_tier_may_not(folder: Path):
+    without = FLAGSHIP.replace("cores = 4", "#", 1)
+
+    assert load_device_config(write(folder, without.replace('kind = "tier"', 'kind = "phone"'))).context.cores is None
+    with pytest.raises(DeviceConfigError, match=r"context.cores in .*mine.toml is missing"):
+        load_device_config(write(folder, without))
