@@ -1,4 +1,4 @@
-"""Ask a phone which power sensor it has, and what that can do: one shell command of some forty seconds.
+"""Ask a phone which power sensor it has, and what that can do: one shell command of a minute.
 
 The phone may hang on its cable meanwhile: pace and steps of a register are the same while it charges.
 """
@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from parsers import odpm
 from parsers.battery import pace_of
 from parsers.errors import EnergyRefusedError, PowerSamplesError
-from parsers.power_samples import BatterySamples, read_battery_csv, read_battery_text, read_rails
+from parsers.power_samples import BatterySamples, RailSamples, read_battery_csv, read_battery_text, read_rails
 from profiler.errors import ProfilerError
 from profiler.power import PowerOption, PowerSource, SensorFacts
 
@@ -42,8 +43,10 @@ else
     echo "@ $(now)"; dumpsys battery; echo "current now: $(cmd battery get -f current_now 2>/dev/null)"; sleep 1; i=$((i+1))
   done
 fi
-echo "=== odpm"; echo "@ $(now)"; dumpsys android.hardware.power.stats.IPowerStats/default 2>/dev/null | grep -e mWs -e ====
-true
+meter() { dumpsys android.hardware.power.stats.IPowerStats/default 2>/dev/null | grep -e mWs -e ====; }
+if [ -n "$(meter)" ]; then
+  echo "=== odpm"; i=0; while [ $i -lt 15 ]; do echo "@ $(now)"; meter; sleep 1; i=$((i+1)); done
+fi
 """
 
 
@@ -92,11 +95,25 @@ def read_probe(text: str) -> tuple[SensorFacts, ...]:
 
 def _facts(source: PowerSource, data: bytes) -> SensorFacts:
     if source is PowerSource.ODPM:
-        read_rails(data)
-        return SensorFacts(
-            source=source, update_period_s=1.0, noise_mw=LEAST_NOISE_MW, quantum_mw=0.1, settling_s=2.0, gain_error=0.05
-        )
+        return meter_facts(read_rails(data))
     return battery_facts(source, read_battery_csv(data) if source is PowerSource.SYSFS else read_battery_text(data))
+
+
+def meter_facts(samples: RailSamples) -> SensorFacts:
+    """Say what a board's own meter can do; its energies are counted, so nothing of it lags but its pace."""
+    energy_mj = np.nansum([rail.energy_mj for rail in samples.rails], axis=0)
+    try:
+        period_s, _ = pace_of((samples.boottime_ns - samples.boottime_ns[0]) / 1e9, energy_mj)
+    except EnergyRefusedError:
+        period_s = UNKNOWN_PERIOD_S
+    return SensorFacts(
+        source=PowerSource.ODPM,
+        update_period_s=period_s,
+        noise_mw=LEAST_NOISE_MW,
+        quantum_mw=0.1,
+        settling_s=2 * period_s,
+        gain_error=odpm.GAIN_ERROR,
+    )
 
 
 def battery_facts(source: PowerSource, samples: BatterySamples) -> SensorFacts:

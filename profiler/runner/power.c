@@ -71,7 +71,7 @@ static bool read_node(const char *node, char *text, size_t size) {
     return false;
 }
 
-/* Run a shell command and take what it prints. Returns the length, -1 where no process could be started. */
+/* Run a shell command and take what it prints, as a C string. Returns its length; -1 where it could not be started. */
 static ssize_t capture(const char *command, char *text, size_t size) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return -1;
@@ -140,7 +140,10 @@ _Noreturn static void sample(const struct source *source, long long period_ms, c
         else take_battery_sample(fd);
         next += period_ms * 1000000;
         left_ms = (next - now_ns(CLOCK_MONOTONIC)) / 1000000;
-        if (left_ms < 0) next = now_ns(CLOCK_MONOTONIC), left_ms = 0; /* a sample took longer than the period */
+        if (left_ms < 0) { /* the sample took longer than the period: the next one begins now */
+            next = now_ns(CLOCK_MONOTONIC);
+            left_ms = 0;
+        }
     } while (poll(&closed, 1, (int)left_ms) == 0);
     _exit(0);
 }

@@ -12,11 +12,11 @@ from profiler.power import PowerOption, PowerSource, SensorFacts
 from profiler.power_sensor import UNKNOWN_PERIOD_S, choose_sensor, read_probe
 
 HEADER = "boottime_ns,current_now,voltage_now,charge_counter,status"
-METER = """=== odpm
-@ 1000
-============= PowerStats HAL 2.0 energy meter ==============
-  [S4M_VDD_CPUCL0]:CPU(LITTLE)   1.00 mWs
-"""
+METER = "=== odpm\n" + "".join(
+    f"@ {n}000000000\n============= PowerStats HAL 2.0 energy meter ==============\n"
+    f"  [S4M_VDD_CPUCL0]:CPU(LITTLE)   {n // 2}.00 mWs\n"
+    for n in range(1, 16)
+)
 
 
 def nodes(*, scale: int = 1000, every: int = 4, status: str = "Charging") -> str:
@@ -56,6 +56,12 @@ def test_auto_prefers_the_battery_and_asks_android_where_the_nodes_are_closed() 
     chosen = [choose_sensor(auto, answering(text)) for text in (nodes() + METER, dumpsys() + METER, METER, "")]
 
     assert [facts.source if facts else None for facts in chosen] == ["sysfs", "cmd", "odpm", None]
+
+
+def test_a_meter_s_pace_is_what_its_counters_show() -> None:
+    (facts,) = read_probe(METER)
+
+    assert (facts.source, facts.update_period_s, facts.settling_s) == (PowerSource.ODPM, 2.0, 4.0)
 
 
 def test_a_sensor_that_was_asked_for_and_is_not_there_is_an_error_that_says_what_is() -> None:
