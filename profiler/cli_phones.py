@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parsers.console import EXIT_ERROR, tell
+from profiler.android.states import NO_PHONE, READY
 from profiler.cli_common import JsonOption, print_json
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ def devices_command(adb: AdbOption = None, as_json: JsonOption = False) -> None:
     """
     from profiler.android.identity import servers_from, survey
     from profiler.android.listing import list_phones
-    from profiler.android.states import NO_PHONE
 
     seen = survey(servers_from(adb or ()), with_facts=True)
     phones = list_phones(seen)
@@ -108,16 +108,24 @@ def _cells(phone: ListedPhone) -> tuple[str, ...]:
 
 
 def _print_table(phones: Sequence[ListedPhone]) -> None:
+    """Draw a table for a terminal; what needs a sentence stands below it."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for heading in _HEADINGS:
-        table.add_column(heading, overflow="fold")
+    for heading in ("serial", "model", "SoC", "tier", "Android", "battery", "state"):
+        table.add_column(heading, overflow="fold", no_wrap=heading not in {"model", "SoC"})
     for phone in phones:
-        table.add_row(*map(escape, _cells(phone)), style=None if phone.ready else "dim")
-    Console().print(table)
+        serial, model, soc, tier, abi, android, battery, temperature, *_ = map(escape, _cells(phone))
+        state = "ready" if phone.ready else "not ready" if phone.state == READY else escape(phone.state)
+        row = (serial, model, soc, tier, f"{android} {abi}", f"{battery} {temperature}", state)
+        table.add_row(*row, style=None if phone.ready else "dim")
+    console = Console()
+    console.print(table)
+    for phone in phones:
+        if phone.note:
+            console.print(f"{phone.serial}: {phone.note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_lines(phones: Sequence[ListedPhone]) -> None:
