@@ -96,7 +96,7 @@ static void log_samples(struct log *log, const struct samples *samples) {
     log->outcome->dropped = samples->dropped_count;
 }
 
-/* The clock over the timed loop, and at its start: over the warm-up, or where that was too short to count, as it stood. */
+/* The clock over the timed loop, and at its start: over the warm-up, or as it stood where that was too short. */
 static void log_clock(struct log *log, int cpu, const struct clock_rate *warmup, const struct clock_rate *timed) {
     if (timed->khz == 0) return;
     struct line line;

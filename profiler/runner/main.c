@@ -8,8 +8,9 @@
  * each. Prints `run <job> <run> <status>` as each is done and `end <count>` at the end. Ends when its parent does; with
  * --parent it also notices that the parent was gone before it began.
  *
- * With --gate a script decides when it measures (gate.h): `phone <state>` and `wait <reason>` are printed. With --beat it
- * gives signs of life (await.h). Where the environment names a file in AUTOCOMET_TURN, a run waits until it can lock it.
+ * With --gate a script decides when it measures (gate.h): `phone <state>` and `wait <reason>` are printed. With --beat
+ * it gives signs of life (await.h). Where AUTOCOMET_TURN in the environment names a file, a run waits until it can lock
+ * it.
  *
  * Exit codes: 0; 2 (plan, runtime or folder cannot be used; stderr says why); 3 (the gate says stop; stderr says why);
  * 128 + signal.

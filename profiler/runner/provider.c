@@ -42,8 +42,8 @@ static const char *find(struct session *session) {
         if (strcmp(plain, asked) == 0) return names[i]; /* the list stays until the process ends */
     }
     provider_list(session, list, sizeof list);
-    child_end(session->outcome, STATUS_UNSUPPORTED, "the runtime has no provider %s; it has %s", session->plan->provider,
-              list);
+    child_end(session->outcome, STATUS_UNSUPPORTED, "the runtime has no provider %s; it has %s",
+              session->plan->provider, list);
 }
 
 /* NNAPI has a function of its own, exported by the library and not in the table; flags are those of

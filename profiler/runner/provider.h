@@ -11,7 +11,7 @@
 /* Write the runtime's own list: `XnnpackExecutionProvider,CPUExecutionProvider`. */
 void provider_list(struct session *session, char *text, size_t size);
 
-/* Set up a session's threads, and the provider that the plan asks for; `unsupported` where the runtime has none such. */
+/* Set up a session's threads and the provider that the plan asks for; `unsupported` where the runtime has none such. */
 void provider_configure(struct session *session, OrtSessionOptions *options);
 
 /* Print the runtime's list, one to a line. Returns NULL, or why not. */
