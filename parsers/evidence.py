@@ -269,7 +269,7 @@ def _row(
     job = spec.job if spec.scope is Scope.ISOLATED else f"{spec.job}/{index:03d}"
     return Row(
         layer=part.layer,
-        context=_context_of_run(device.context, len(spec.cpus)),
+        context=_context_of_run(spec.context or device.context, len(spec.cpus)),
         execution=Execution(
             scope=spec.scope,
             provider=spec.provider,

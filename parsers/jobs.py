@@ -81,6 +81,8 @@ class JobSpec:
     processes: int
     evict_kb: int
     model_sha256: str
+    context: Context | None = None
+    """What its cluster of cores is, where that is not what the device's record says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ def read_verdict(folder: Path) -> Verdict | None:
 def device_to_json(record: DeviceRecord) -> str:
     """Write a device record as a JSON document."""
     document = {item.name: getattr(record, item.name) for item in fields(record)}
-    document["context"] = {item.name: getattr(record.context, item.name) for item in fields(record.context)}
+    document["context"] = _context_to_values(record.context)
     return json.dumps(document, indent=1) + "\n"
 
 
@@ -137,6 +139,10 @@ def job_to_json(spec: JobSpec) -> str:
         {"name": part.name, "layer": layer_to_json(part.layer), "nodes": part.nodes, "tensors": part.tensors}
         for part in spec.layers
     ]
+    if spec.context is None:
+        del document["context"]
+    else:
+        document["context"] = _context_to_values(spec.context)
     return json.dumps(document, indent=1) + "\n"
 
 
@@ -151,10 +157,15 @@ def read_job(folder: Path) -> JobSpec:
             "networks": tuple(document["networks"]),
             "cpus": tuple(document["cpus"]),
             "layers": layers,
+            "context": context_from_values(document["context"]) if "context" in document else None,
         }
         return JobSpec(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise StatsError(f"{folder / JOB_FILE}: not a job specification ({error}). Collect the job again.") from error
+
+
+def _context_to_values(context: Context) -> dict[str, Any]:
+    return {item.name: getattr(context, item.name) for item in fields(context)}
 
 
 def _job_layer(part: Mapping[str, Any]) -> JobLayer:

@@ -17,7 +17,7 @@ from parsers.jobs import RUN_PREFIX, JobSpec, write_verdict
 from parsers.schema import DeviceKind, Status
 from profiler.device import BatchOrder, Device, DeviceFacts
 from profiler.errors import DeviceNotReadyError, ProfilerError, RunnerError
-from profiler.job_plans import Job, run_plan, used_cpus
+from profiler.job_plans import Job, choose_cores, run_plan
 from profiler.plan import RunPlan, render_plan
 from profiler.schedule import Claims, Schedule
 from profiler.sentinels import (
@@ -96,7 +96,7 @@ class Campaign:
     ) -> None:
         self._store, self._device, self._settings = store, device, settings
         self._patience, self._report, self._stop = patience, report, stop
-        self._cpus = used_cpus(facts, settings.threads)
+        self._cpus = choose_cores(facts, settings.threads).cpus
         watched = facts.kind is not DeviceKind.HOST and settings.policy == "strict"
         self._every = settings.sentinel_every if watched else 0
         self.sentinels = SentinelLog(store.device_folder(device.name) / SENTINELS_FILE)

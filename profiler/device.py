@@ -30,6 +30,8 @@ class DeviceFacts:
     context: Context
     clusters: tuple[tuple[int, ...], ...]
     """CPU numbers of each cluster, the fastest cluster first, and in each the fastest CPU last."""
+    cluster_contexts: tuple[Context, ...] = ()
+    """What a run bound to each cluster can use, as ``clusters``; empty where the device's context serves for all."""
     flops_per_cycle: float | None
     """Peak float32 operations per core and clock cycle."""
 

@@ -16,6 +16,7 @@ from parsers.jobs import RUN_PREFIX, JobLayer, JobSpec
 from parsers.roofline import flops
 from parsers.schema import Context, Scope
 from profiler.device import DeviceFacts
+from profiler.errors import CampaignError
 from profiler.microbench import layer_model
 from profiler.plan import RunPlan
 from profiler.settings import CampaignSettings
@@ -47,15 +48,39 @@ def fingerprint(suite: Suite) -> str:
 
 def plan_jobs(suite: Suite, facts: DeviceFacts, settings: CampaignSettings) -> tuple[Job, ...]:
     """List the jobs of a suite on a device; the same arguments give the same jobs."""
-    cpus = used_cpus(facts, settings.threads)
-    layers = [_layer_job(part, cpus, facts.context, settings) for part in suite.layers]
-    networks = [_network_job(part, cpus, settings) for part in suite.networks]
+    cores = choose_cores(facts, settings.threads)
+    layers = [_layer_job(part, cores, settings) for part in suite.layers]
+    networks = [_network_job(part, cores, settings) for part in suite.networks]
     return (*layers, *networks)
 
 
-def used_cpus(facts: DeviceFacts, threads: int) -> tuple[int, ...]:
-    """The last CPUs of the fastest cluster: interrupts and housekeeping prefer the first ones."""
-    return facts.clusters[0][-threads:]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cores:
+    """The cores that a device's jobs are bound to, all of one cluster."""
+
+    cpus: tuple[int, ...]
+    """Empty where the device hides its cores: the runs are not bound."""
+    context: Context
+    is_first: bool
+    """Whether they are of the fastest cluster, which the device's own context describes."""
+
+
+def choose_cores(facts: DeviceFacts, threads: int) -> Cores:
+    """Take the last CPUs of the fastest cluster that has enough: interrupts and housekeeping prefer the first ones.
+
+    Raises:
+        CampaignError: no cluster has so many.
+    """
+    if not facts.clusters:
+        return Cores(cpus=(), context=facts.context, is_first=True)
+    for index, cluster in enumerate(facts.clusters):
+        if len(cluster) >= threads:
+            context = facts.cluster_contexts[index] if facts.cluster_contexts else facts.context
+            return Cores(cpus=cluster[-threads:], context=context, is_first=index == 0)
+    most = max(map(len, facts.clusters))
+    raise CampaignError(
+        f"No cluster of {facts.soc or 'the device'} has {threads} cores. Ask for at most --threads {most}."
+    )
 
 
 def _job_name(kind: str, which: str, settings: CampaignSettings) -> str:
@@ -66,9 +91,9 @@ def _job_name(kind: str, which: str, settings: CampaignSettings) -> str:
     return f"{tame}-{settings.provider}-t{settings.threads}"
 
 
-def _layer_job(part: SuiteLayer, cpus: tuple[int, ...], context: Context, settings: CampaignSettings) -> Job:
+def _layer_job(part: SuiteLayer, cores: Cores, settings: CampaignSettings) -> Job:
     layer = part.layer
-    evict_mb = evicted_mb(part.footprint_mb or 0.0, context)
+    evict_mb = evicted_mb(part.footprint_mb or 0.0, cores.context)
     spec = JobSpec(
         job=_job_name(layer.type, layer.key, settings),
         scope=Scope.ISOLATED,
@@ -76,16 +101,17 @@ def _layer_job(part: SuiteLayer, cpus: tuple[int, ...], context: Context, settin
         layers=(JobLayer(name=layer.type, layer=layer),),
         provider=settings.provider,
         threads=settings.threads,
-        cpus=cpus,
+        cpus=cores.cpus,
         spinning=settings.spinning,
         processes=settings.processes,
         evict_kb=int(evict_mb * 1024),
         model_sha256="",
+        context=None if cores.is_first else cores.context,
     )
     return Job(spec=spec, model=lambda: layer_model(layer, seed=settings.seed).SerializeToString(deterministic=True))
 
 
-def _network_job(part: SuiteNetwork, cpus: tuple[int, ...], settings: CampaignSettings) -> Job:
+def _network_job(part: SuiteNetwork, cores: Cores, settings: CampaignSettings) -> Job:
     network = part.network
     layers = tuple(
         JobLayer(name=node.name, layer=node.layer, nodes=node.nodes, tensors=node.tensors) for node in network.layers
@@ -97,11 +123,12 @@ def _network_job(part: SuiteNetwork, cpus: tuple[int, ...], settings: CampaignSe
         layers=layers,
         provider=settings.provider,
         threads=settings.threads,
-        cpus=cpus,
+        cpus=cores.cpus,
         spinning=settings.spinning,
         processes=settings.processes,
         evict_kb=0,
         model_sha256="",
+        context=None if cores.is_first else cores.context,
     )
     return Job(spec=spec, model=lambda: part.model().SerializeToString(deterministic=True))
 

@@ -154,14 +154,16 @@ def test_every_data_file_beside_the_code_is_installed_with_it():
         if path.is_file() and path.suffix not in {".py", ".pyc"} and path.name != "README.md"
     ]
 
-    left_out = [
-        str(path.relative_to(ROOT))
-        for path in data_files
-        if not any(
-            fnmatch.fnmatch(path.name, pattern)
-            for pattern in patterns.get(".".join(path.parent.relative_to(ROOT).parts), [])
+    def is_installed(path: Path) -> bool:
+        """Whether the package that it lies in, at any depth, has a pattern for it."""
+        inside = path.relative_to(ROOT)
+        return any(
+            fnmatch.fnmatch(inside.relative_to(folder).as_posix(), pattern)
+            for folder in inside.parents
+            for pattern in patterns.get(".".join(folder.parts), [])
         )
-    ]
+
+    left_out = [str(path.relative_to(ROOT)) for path in data_files if not is_installed(path)]
 
     assert left_out == []
 

@@ -158,6 +158,7 @@ def device_facts(phone: PhoneFacts) -> DeviceFacts:
         os_build=phone.os_build,
         context=context_of(phone, fastest),
         clusters=tuple(cluster.numbers for cluster in phone.clusters),
+        cluster_contexts=tuple(context_of(phone, cluster) for cluster in phone.clusters),
         flops_per_cycle=fastest.design.flops_per_cycle if fastest and fastest.design else None,
     )
 
