@@ -53,9 +53,9 @@ def virtual_phone_command(
 ) -> None:
     """Run a phone that is none behind a real adb daemon, until Ctrl-C; what is measured on it is this machine.
 
-    Orders are read from standard input, a line each: fault NAME [ARGUMENT], clear NAME, faults, quit.
+    Orders are read from standard input, a line each: fault NAME [ARGUMENT], clear NAME, faults, services, quit.
     """
-    from profiler.runner_build import cache_folder
+    from profiler.local import measuring_lock_path
     from profiler.virtual_phone.daemon import listen
     from profiler.virtual_phone.faults import parse_fault
 
@@ -63,7 +63,7 @@ def virtual_phone_command(
         _print_faults()
         return
     orders = [parse_fault(order) for order in fault or ()]
-    taking_turns = None if no_turn else turn or cache_folder("virtual-phones") / "turn"
+    taking_turns = None if no_turn else turn or measuring_lock_path()
     with listen(port) as listener, _folder(root) as folder:
         phone = _phone(tier, serial, listener.getsockname()[1], folder, slow, taking_turns)
         _run(phone, listener, orders, slow=slow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import socket
@@ -50,6 +51,9 @@ class Daemon:
         self._phone_faults: dict[FaultName, Fault] = {}
         self._booting = threading.Lock()
         self._over = False
+        self._services = itertools.count(1)
+        self.services_opened = 0
+        """How many services hosts have asked for so far; what a way of driving phones costs."""
         self._threads = _Threads()
 
     def __enter__(self) -> Self:
@@ -128,6 +132,7 @@ class Daemon:
                 self._wire.drop(host)
 
     def _start(self, name: str, stream: Stream) -> None:
+        self.services_opened = next(self._services)
         self._threads.start("adb-stream", partial(serve, name, stream, phone=self._phone, reboot=self.reboot))
 
 

@@ -5,6 +5,7 @@
     fault NAME [ARGUMENT]   do something wrong         ok fault NAME=ARGUMENT
     clear NAME              stop doing so              ok clear NAME
     faults                  what is ordered            ok faults NAME=ARGUMENT NAME ...
+    services                how many hosts opened      ok services 12
     quit                    switch the phone off       ok quit
 """
 
@@ -42,9 +43,11 @@ def obey(order: str, daemon: Daemon) -> str:
         return f"error {error}"
     if word == "faults":
         return " ".join(["ok faults", *map(str, daemon.faults)])
+    if word == "services":
+        return f"ok services {daemon.services_opened}"
     if word == _QUIT:
         return "ok quit"
-    return f"error No order {word!r}. There are: fault NAME [ARGUMENT], clear NAME, faults, quit."
+    return f"error No order {word!r}. There are: fault NAME [ARGUMENT], clear NAME, faults, services, quit."
 
 
 def serve_orders(source: int | None, daemon: Daemon, answer: Callable[[str], None], stopped: socket.socket) -> None:
