@@ -19,7 +19,7 @@ from profiler.virtual_phone.orders import ending_signals, obey, serve_orders
         ("quit", "ok quit"),
         ("fault throttle 7", "error Fault 'throttle 7' is not understood. It is written throttle=FACTOR: "),
         ("clear nothing", "error No fault 'nothing'. There are: offline, "),
-        ("explode", "error No order 'explode'. There are: fault NAME [ARGUMENT], clear NAME, faults, quit."),
+        ("explode", "error No order 'explode'. There are: fault NAME [ARGUMENT], clear NAME, faults, services, quit."),
     ],
 )
 def test_an_order_is_answered_with_one_line(daemon, order: str, answer: str) -> None:
