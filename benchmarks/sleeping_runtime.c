@@ -148,7 +148,7 @@ static slot *const *get_api(uint32_t version) {
     table[69] = (slot *)create_memory_info;         /* CreateCpuMemoryInfo */
     table[78] = (slot *)make_first;                 /* GetAllocatorWithDefaultOptions */
     table[110] = (slot *)end_profiling;             /* SessionEndProfiling */
-    table[126] = (slot *)list_providers;            /* GetAvailableProviders */
+    table[125] = (slot *)list_providers;            /* GetAvailableProviders */
     table[133] = (slot *)run;                       /* RunWithBinding */
     table[134] = (slot *)make_second;               /* CreateIoBinding */
     return table;

@@ -17,8 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
-from parsers.jobs import RUN_LOG, RUN_PREFIX
-from parsers.runlog import parse_runlog
+from parsers.jobs import RUN_PREFIX
 from parsers.schema import Layer, Status
 from profiler.job_plans import OUT, model_path
 from profiler.microbench import layer_model
@@ -137,7 +136,7 @@ def sentinel_plans(number: int, cpus: tuple[int, ...], settings: CampaignSetting
 
 def read_sentinel(folder: Path, job: str, number: int) -> Reading:
     """Read the folder that a sentinel's run has left."""
-    log = parse_runlog((folder / RUN_LOG).read_bytes())
+    log = hear(folder).log
     walls_us = sorted(log.wall_us)
     wall_ms = walls_us[(len(walls_us) - 1) // 4] / 1e3 if walls_us else None
     return Reading(number=number, sentinel=job, status=log.status, wall_ms=wall_ms)
@@ -163,6 +162,11 @@ class SentinelLog:
     def has_baseline(self) -> bool:
         """Whether every sentinel was seen often enough at the start."""
         return all(len(self._baseline_walls(job)) >= BASELINE_READINGS for job in SENTINELS)
+
+    @property
+    def statuses(self) -> frozenset[str]:
+        """How the sentinels ended so far."""
+        return frozenset(reading.status.value for reading in self._readings.values())
 
     def add(self, reading: Reading) -> None:
         """Write a reading down, once."""
