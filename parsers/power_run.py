@@ -21,6 +21,9 @@ from parsers.schema import Measurement
 MONITOR_FILE = "monitor.csv"
 """What an external monitor saw of the run, on the phone's clock."""
 
+REFUSED = "refused: "
+"""Begins a row's ``power_source`` where it says why there is no energy."""
+
 _BORDERS = ("idle_from_ns", "loop_from_ns", "loop_to_ns", "idle_to_ns", "iterations")
 
 
@@ -30,6 +33,10 @@ class PowerFinding:
 
     energy: Energy | None
     refused: str = ""
+    source: str = ""
+    """The sensor, by the runner's name for it."""
+    looped: bool = True
+    """``False`` where the phone charged for as long as it was waited for, so that nothing was measured."""
 
 
 def read_power(folder: Path) -> PowerFinding | None:
@@ -42,11 +49,13 @@ def read_power(folder: Path) -> PowerFinding | None:
     record = only_record(read_records((folder / RUN_LOG).read_bytes()), "power")
     if record is None:
         return None
+    source, looped = record.text("source"), "refused" not in record.values
     try:
         windows = windows_of(record)
-        return PowerFinding(energy=estimate_energy(_trace(folder, record, windows), windows))
+        energy = estimate_energy(_trace(folder, record, windows), windows)
+        return PowerFinding(energy=energy, source=source)
     except EnergyRefusedError as error:
-        return PowerFinding(energy=None, refused=str(error))
+        return PowerFinding(energy=None, refused=str(error), source=source, looped=looped)
 
 
 def with_energy(measurement: Measurement, findings: Sequence[PowerFinding]) -> Measurement:
@@ -56,7 +65,7 @@ def with_energy(measurement: Measurement, findings: Sequence[PowerFinding]) -> M
     """
     found = [finding.energy for finding in findings if finding.energy is not None]
     if not found:
-        return replace(measurement, power_source=f"refused: {findings[0].refused}") if findings else measurement
+        return replace(measurement, power_source=f"{REFUSED}{findings[-1].refused}") if findings else measurement
     energies_mj = [energy.energy_mj for energy in found]
     bar_mj = statistics.fmean(energy.energy_error_mj for energy in found)
     return replace(

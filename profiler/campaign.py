@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from parsers.jobs import RUN_PREFIX, JobSpec, write_verdict
+from parsers.jobs import FIRST_POWER_RUN, RUN_PREFIX, JobSpec, write_verdict
 from parsers.schema import DeviceKind, Status
-from profiler.device import BatchOrder, Device, DeviceFacts
+from profiler.device import BatchOrder, Detachable, Device, DeviceFacts
 from profiler.errors import DeviceNotReadyError, ProfilerError, RunnerError
 from profiler.job_plans import Job, choose_cores, run_plan
 from profiler.plan import RunPlan, render_plan
@@ -63,6 +63,8 @@ class Patience:
 
     away_s: float = 600.0
     """A phone that went away."""
+    unplug_s: float = 600.0
+    """A phone whose power is to be measured, and which charges."""
     look_s: float = 5.0
     """Between two looks whether it is back."""
     cool_down_s: float = 60.0
@@ -100,7 +102,8 @@ class Campaign:
         watched = facts.kind is not DeviceKind.HOST and settings.policy == "strict"
         self._every = settings.sentinel_every if watched else 0
         self.sentinels = SentinelLog(store.device_folder(device.name) / SENTINELS_FILE)
-        self.schedule = Schedule(store, device.name, jobs, settings, claims)
+        wants_power = settings.power != "none" and isinstance(device, Detachable)
+        self.schedule = Schedule(store, device.name, jobs, settings, claims, wants_power=wants_power)
         self._most_bytes = most_bytes
         self._temperature_c: float | None = None
         self._battery_percent: float | None = None
@@ -108,16 +111,19 @@ class Campaign:
     def prepare(self) -> None:
         """Take in what an earlier start has left, and learn how fast the device is when nothing weighs on it."""
         for folder in self._store.fetched(self._device.name):
-            self._take_in(folder)
+            self.take_in(folder)
         salvaged = self._store.incoming(self._device.name)
         self._device.salvage(salvaged)
-        self._take_in(salvaged)
+        self.take_in(salvaged)
         self.schedule.finish()
         tries = 2 * BASELINE_READINGS
         while self._every and not self.sentinels.has_baseline:
             if not tries:
+                told = ", ".join(sorted(self.sentinels.statuses))
                 raise DeviceNotReadyError(
-                    self._device.name, state="too busy for a stable speed", next_step="End what else runs on it."
+                    self._device.name,
+                    state=f"not able to show its speed: sentinels ended as {told}",
+                    next_step="End what else runs on it; look whether the runtime fits it.",
                 )
             tries -= 1
             self._look()
@@ -169,7 +175,7 @@ class Campaign:
         for _ in range(self._patience.cool_downs):
             change = self.sentinels.change(self.sentinels.next_number - 1)
             told = "unknown" if change is None else f"{change:+.0%}"
-            self._tell(f"cooling down: sentinel {told} against the start")
+            self.tell(f"cooling down: sentinel {told} against the start")
             if self._stop.wait(self._patience.cool_down_s):
                 raise StoppedError
             self._look()
@@ -195,20 +201,20 @@ class Campaign:
             for line in lines:
                 if self._stop.is_set():
                     raise StoppedError
-                seen += self._hear(line.split(), ahead=seen)
+                seen += self.hear(line.split(), ahead=seen)
         missing = [f"{job} {run}" for job, run in expected if not (into / job / f"{RUN_PREFIX}{run}").is_dir()]
-        self._take_in(into)
+        self.take_in(into)
         if missing:
             raise RunnerError(
                 f"{self._device.name}: {len(missing)} runs did not come back, {missing[0]} the first of them. "
                 "The same command goes on from here."
             )
 
-    def _hear(self, words: Sequence[str], *, ahead: int) -> int:
+    def hear(self, words: Sequence[str], *, ahead: int = 0) -> int:
         """Pass on what the runner says; 1 where it is a run of a job that has ended."""
         match words:
             case ["run", job, _, status] if not is_sentinel(job):
-                self._tell(f"{job} {status}", ahead=ahead + (status == Status.OK))
+                self.tell(f"{job} {status}", ahead=ahead + (status == Status.OK))
                 return int(status == Status.OK)
             case ["phone", *pairs]:
                 state = dict(pair.partition("=")[::2] for pair in pairs)
@@ -216,10 +222,11 @@ class Campaign:
                 self._temperature_c = None if tenths is None else tenths / 10
                 self._battery_percent = _number(state.get("level"))
             case ["wait", *reason]:
-                self._tell("waits: " + " ".join(reason), ahead=ahead)
+                self.tell("waits: " + " ".join(reason), ahead=ahead)
         return 0
 
-    def _tell(self, note: str, *, ahead: int = 0) -> None:
+    def tell(self, note: str, *, ahead: int = 0) -> None:
+        """Report where the device stands; ``ahead`` runs that count are not fetched yet."""
         total = self.schedule.total_runs
         self._report(
             Progress(
@@ -232,7 +239,7 @@ class Campaign:
             )
         )
 
-    def _take_in(self, folder: Path) -> None:
+    def take_in(self, folder: Path) -> None:
         """Put fetched runs in place; those not between two steady sentinels get the verdict that they are throttled."""
         order = [
             (job, run)
@@ -248,11 +255,11 @@ class Campaign:
             if is_sentinel(job) or self.schedule.knows(job, run):
                 continue
             fetched = folder / job / f"{RUN_PREFIX}{run}"
-            if (job, run) in doubted:
+            if (job, run) in doubted and run < FIRST_POWER_RUN:
                 write_verdict(fetched, status=Status.THROTTLED, reason="not between two steady sentinels")
             self._store.add_run(self._device.name, job, run, fetched)
             status = self.schedule.record(job, run)
-            self._tell(f"{job} {status}")
+            self.tell(f"{job} {status}")
         shutil.rmtree(folder, ignore_errors=True)
 
 

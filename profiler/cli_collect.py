@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,6 +63,16 @@ def collect_command(
     share: Annotated[
         bool, typer.Option("--share", help="Phones that are alike divide the jobs instead of doing all of them each.")
     ] = False,
+    power: Annotated[
+        str, typer.Option("--power", help="Measure energy too: auto, battery, odpm or monsoon:FILE.csv; none does not.")
+    ] = "none",
+    usb_power: Annotated[
+        str,
+        typer.Option("--usb-power", help="Command that switches the phone's USB power: gets off or on as last word."),
+    ] = "",
+    unplug_s: Annotated[
+        float, typer.Option("--unplug-s", min=0, help="How long a phone that charges waits for its cable's pulling, s.")
+    ] = 600.0,
     runtime: Annotated[
         Path | None, typer.Option("--runtime", help="ONNX Runtime for Android: the official AAR, or a library.")
     ] = None,
@@ -87,6 +98,7 @@ def collect_command(
     from profiler.display import rack_display
     from profiler.job_plans import fingerprint
     from profiler.measure import Wires, measure_suite, open_bench
+    from profiler.power_campaign import refusals
     from profiler.settings import CampaignSettings
 
     chosen = choose_suite(suite, layers, model)
@@ -104,6 +116,7 @@ def collect_command(
         budget_ms=budget_ms,
         timeout_s=timeout_s,
         share=share,
+        power=_power(power, device or [], every=every),
         seed=seed,
     )
     for reason in chosen.left_out:
@@ -112,7 +125,7 @@ def collect_command(
         settings,
         runs=runs,
         campaign=campaign,
-        wires=Wires(servers=tuple(adb or ()), runtime=runtime),
+        wires=Wires(servers=tuple(adb or ()), runtime=runtime, usb_power=_words(usb_power)),
         waiting=lambda: tell("Another program is measuring on this machine; waiting for it."),
     )
     with rack_display(f"Measuring {chosen.name}") as report:
@@ -122,9 +135,12 @@ def collect_command(
             bench,
             fresh=fresh,
             conditions=conditions,
-            patience=Patience(away_s=patience_s, cool_down_s=cool_down_s),
+            patience=Patience(away_s=patience_s, cool_down_s=cool_down_s, unplug_s=unplug_s),
             report=report,
         )
+    if settings.power != "none":
+        for refusal in refusals(measured.rows):
+            tell(refusal)
     _print_result(measured, as_json=as_json)
     if measured.shortfalls:
         raise typer.Exit(EXIT_INCOMPLETE)
@@ -139,6 +155,23 @@ def _asked_for(devices: Sequence[str], *, every: bool) -> str:
     if HOST in devices and len(set(devices)) > 1:
         raise typer.BadParameter("--device host is measured alone: it also drives the phones")
     return ALL if every else "+".join(sorted(set(devices)))
+
+
+def _power(text: str, devices: Sequence[str], *, every: bool) -> str:
+    """Check ``--power`` before anything is measured; a monitor's recording is of one phone."""
+    from profiler.power import parse_power_option
+
+    option = parse_power_option(text)
+    if option.file is not None and (every or len(set(devices)) != 1):
+        raise typer.BadParameter("--power monsoon:FILE.csv is of one phone: give one --device SERIAL")
+    return text
+
+
+def _words(command: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        raise typer.BadParameter(f"--usb-power {command!r}: {error}") from error
 
 
 def _conditions(battery: str, max_temperature_c: float, watchdog_s: int) -> Conditions:

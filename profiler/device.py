@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from parsers.schema import Context, DeviceKind
 
@@ -125,4 +125,30 @@ class Device(Protocol):
         Raises:
             DeviceGoneError: it is not there.
             DeviceNotReadyError: it is there, but cannot measure now.
+        """
+
+
+@runtime_checkable
+class Detachable(Device, Protocol):
+    """A device that can be left alone with a batch, so that its cable can be pulled: a cable charges."""
+
+    def let_charge(self, charge: bool) -> bool:
+        """Switch the power of the port that the phone hangs on; ``False`` where nobody has said how.
+
+        Raises:
+            PowerSwitchError: the port cannot be switched.
+        """
+
+    def start(self, order: BatchOrder) -> None:
+        """Start the runner on a plan; it goes on when the wire breaks. Raises as :meth:`batch`."""
+
+    def follow(self) -> AbstractContextManager[Iterator[str]]:
+        """Yield the lines that the runner of :meth:`start` prints, all of them from the first on, until it has ended.
+
+        What it has measured is fetched with :meth:`salvage`.
+
+        Raises:
+            DeviceGoneError: the wire broke; what was started goes on, and can be followed again.
+            BatchCutOffError: what was started was ended before its plan was done.
+            DeviceNotReadyError, StorageFullError, RunnerError: it ended like that.
         """

@@ -12,8 +12,10 @@
     ├── DeviceNotReadyError    a device is there, but cannot measure now
     ├── DeviceBusyError        another program has it
     ├── DeviceGoneError        it went away in the middle: unplugged, rebooted, offline
+    │   └── BatchCutOffError   ... and is back, but has ended meanwhile what it was left alone with
     ├── DeviceAnswerError      what it answered cannot be read
     ├── ConfigFileError        a device's config is in the way, or cannot be written
+    ├── PowerSwitchError       the port that it hangs on cannot be switched
     ├── StorageFullError       it has no room
     ├── TransferError          it refused a file
     ├── CampaignError          a campaign's folder belongs to other settings, or is in use
@@ -73,12 +75,20 @@ class DeviceGoneError(ProfilerError):
     """A device went away in the middle: unplugged, rebooted, offline. It may come back; nothing that it finished is lost."""
 
 
+class BatchCutOffError(DeviceGoneError):
+    """A detached batch did not end by itself: the phone rebooted, or let go of its settings. What it finished is there."""
+
+
 class DeviceAnswerError(ProfilerError):
     """What a device answered is cut off or makes no sense."""
 
 
 class ConfigFileError(ProfilerError):
     """A device's config must not be overwritten, or cannot be written."""
+
+
+class PowerSwitchError(ProfilerError):
+    """The command that switches the power of a USB port failed."""
 
 
 class StorageFullError(ProfilerError):

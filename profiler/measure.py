@@ -15,6 +15,7 @@ from profiler.campaign import Patience, Report
 from profiler.device import Conditions, Device
 from profiler.errors import CampaignError, DeviceBusyError, DeviceGoneError, DeviceNotReadyError, StorageFullError
 from profiler.local import LocalDevice
+from profiler.power import attach_monitor, parse_power_option
 from profiler.rack import Shortfall, collect_rack
 from profiler.settings import CampaignSettings
 from profiler.store import CampaignStore
@@ -48,6 +49,8 @@ class Wires:
     """adb servers of other bench hosts, as ``host:port``; this machine's own is always asked."""
     runtime: Path | None = None
     """The ONNX Runtime for Android: an AAR or a library; ``None`` takes the one that is fetched."""
+    usb_power: tuple[str, ...] = ()
+    """The command that switches the power of a phone's port: ``on`` or ``off`` becomes its last argument."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,8 @@ def open_bench(
     phones = find_phones(wanted, servers=wires.servers)
     return Bench(
         open_devices=lambda store: [
-            AdbDevice(phone, campaign=store.identity(), runtime=wires.runtime) for phone in phones
+            AdbDevice(phone, campaign=store.identity(), runtime=wires.runtime, usb_power=wires.usb_power)
+            for phone in phones
         ],
         store=store,
     )
@@ -144,6 +148,7 @@ def measure_suite(
         )
         if shortfalls and (not store.devices() or not isinstance(shortfalls[0].error, PASSING)):
             raise shortfalls[0].error
+        _attach_monitor(store, settings)
         parsed = parse_campaign(store.root)
         write_stats(parsed.rows, store.stats_path)
     return Measured(
@@ -153,3 +158,10 @@ def measure_suite(
         rejects=parsed.rejects,
         shortfalls=shortfalls,
     )
+
+
+def _attach_monitor(store: CampaignStore, settings: CampaignSettings) -> None:
+    """Lay a monitor's recording beside the loops that it saw; before it is exported, the rows say that it is missing."""
+    recording = parse_power_option(settings.power).file
+    if recording is not None and recording.is_file():
+        attach_monitor(recording, [run for device in store.devices() for run in store.power_runs(device.device)])

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from parsers.jobs import DeviceRecord
 from profiler.campaign import BATCH_BYTES, LEAST_BATCH_BYTES, Campaign, Patience, Progress, Report, StoppedError
-from profiler.device import Conditions, Device, DeviceFacts, RunnerInstall
+from profiler.device import Conditions, Detachable, Device, DeviceFacts, RunnerInstall
 from profiler.errors import CampaignError, DeviceGoneError, DeviceNotReadyError, ProfilerError, StorageFullError
 from profiler.job_plans import plan_jobs
+from profiler.power_campaign import PowerCampaign
 from profiler.schedule import Claims
 from profiler.sentinels import SENTINELS, TOLERANCE, SentinelLog
 from profiler.settings import CampaignSettings
@@ -138,9 +139,22 @@ class _Worker:
         campaign = self._begin()
         while True:
             campaign.collect()
+            self._collect_power(campaign)
             if self._group is None or not self._group.await_more(self._device.name, self._stop):
                 break
         campaign.clear()
+
+    def _collect_power(self, campaign: Campaign) -> None:
+        if self._settings.power != "none" and isinstance(self._device, Detachable):
+            PowerCampaign(
+                campaign,
+                self._device,
+                self._store,
+                self._settings,
+                most_bytes=self._most_bytes,
+                patience=self._patience,
+                stop=self._stop,
+            ).collect()
 
     def _begin(self) -> Campaign:
         """Ask the device what it is, after every return: it may have come back with another system."""

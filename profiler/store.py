@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from parsers.jobs import (
     DEVICE_FILE,
+    FIRST_POWER_RUN,
     JOB_FILE,
     RUN_PREFIX,
     DeviceRecord,
@@ -94,6 +95,15 @@ class CampaignStore:
         """Numbers of the runs of an unfinished job that are in place."""
         names = (entry.name for entry in self._staging(device, job).glob(f"{RUN_PREFIX}*") if entry.suffix != ".part")
         return tuple(sorted(int(name.removeprefix(RUN_PREFIX)) for name in names))
+
+    def power_runs(self, device: str) -> tuple[Path, ...]:
+        """Folders of a device's runs that measured power, of finished and of unfinished jobs."""
+        root = self.device_folder(device)
+        folders = [*root.glob(f"*/{RUN_PREFIX}*"), *root.glob(f".staging/*/{RUN_PREFIX}*")]
+        numbers = {folder: folder.name.removeprefix(RUN_PREFIX) for folder in folders}
+        return tuple(
+            sorted(f for f, number in numbers.items() if number.isdecimal() and int(number) >= FIRST_POWER_RUN)
+        )
 
     def run_folder(self, device: str, job: str, run: int) -> Path:
         """Where a run of an unfinished job lies."""

@@ -9,8 +9,9 @@
 #   journal               the settings as they were: "boot id BOOT", then one "namespace key value" line each
 #   beat                  when the bench last showed a sign of life
 #   lock/                 owner, boot_id, delay: who has the phone, and for how long without a beat
-#   runner.pid, watchdog  process ids
-#   work/<campaign>/      plan.txt, gate.sh, models/, out/, bundle.tar, results.tar
+#   runner.pid, watchdog  process ids: of the batch whose runner works, of the watchdog
+#   work/<campaign>/      plan.txt, gate.sh, models/, out/, since (uptime at the batch's begin), bundle.tar, results.tar;
+#                         detached.*: pid, out, err and code of a batch that needs no cable
 #
 # Exit codes: 0; 1 something failed (stderr says what); 64 wrong usage; 75 not now (stdout or stderr says why).
 
@@ -348,12 +349,50 @@ batch() { # WORKDIR RUNNER RUNTIME OWNER
     "$2" --runtime "$3" --plan plan.txt --parent $$ --gate gate.sh --beat "$beat" </dev/null &
     runner=$!
     trap 'kill -TERM $runner 2>/dev/null; wait $runner; rm -f "$root/runner.pid"; exit 129' HUP INT TERM
-    echo "$runner" >"$root/runner.pid"
+    echo $$ >"$root/runner.pid" # whoever ends this ends the runner, and what was finished is left for salvage
     wait $runner
     code=$?
     rm -f "$root/runner.pid"
     pack || fail "the results cannot be packed"
     return $code
+}
+
+# Start a batch that goes on when the cable is pulled: adbd hangs up on what it has started, but not on other sessions.
+detach() { # as batch
+    cd "$1" && rm -f detached.* && : >detached.out && : >detached.err || fail "$1 cannot be written"
+    setsid sh "$0" detached "$@" </dev/null >/dev/null 2>&1 &
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        [ ! -s detached.pid ] || return 0
+        sleep 0.1
+    done
+    fail "no batch could be started"
+}
+
+detached() { # as batch
+    cd "$1" || exit 1
+    echo $$ >detached.pid.part && mv -f detached.pid.part detached.pid
+    sh "$0" batch "$@" >detached.out 2>detached.err
+    echo $? >detached.code.part && mv -f detached.code.part detached.code
+}
+
+# Say what a detached batch says, from its first line on, until it ends; then end as it did. Between two looks nothing but
+# the shell itself works, and seldom: the phone's power is being measured.
+follow() { # WORKDIR OWNER
+    read_clock
+    [ "$(first "$lock/boot_id")" = "$boot_id" ] || fail "the phone was rebooted" 75
+    [ "$(first "$lock/owner")" = "$2" ] || fail "the phone was let go: no sign of life for too long" 75
+    cd "$1" && exec 4<detached.out || fail "nothing was detached here" 75
+    pid=$(first detached.pid)
+    while :; do
+        working=
+        [ -s detached.code ] || [ ! -d "/proc/$pid" ] || working=1
+        while read -r line <&4; do echo "$line"; done
+        [ -n "$working" ] || break
+        sleep 2
+    done
+    cat detached.err >&2
+    [ -s detached.code ] || fail "the detached batch was cut off" 75
+    return "$(first detached.code)"
 }
 
 # Offer what an interrupted batch had finished, as batch does.
@@ -389,9 +428,12 @@ sign) [ "$(first "$lock/owner")" != "$1" ] || give_sign ;; # OWNER
 adopt) adopt "$@" ;;
 gate) gate "$@" ;;
 batch) batch "$@" ;;
+detach) detach "$@" ;;
+detached) detached "$@" ;;
+follow) follow "$@" ;;
 salvage) salvage "$@" ;;
 models) for model in "$1"/models/*.onnx; do [ ! -f "$model" ] || echo "${model##*/}"; done ;;
 clear) case $1 in "$root"/work/?*) rm -rf "$1" ;; esac ;;
 clean) clean ;;
-*) fail "usage: bench.sh contact | lock | unlock | prepare | restore | watch | sign | adopt | gate | batch | salvage | models | clear | clean" 64 ;;
+*) fail "usage: bench.sh contact | lock | unlock | prepare | restore | watch | sign | adopt | gate | batch | detach | follow | salvage | models | clear | clean" 64 ;;
 esac

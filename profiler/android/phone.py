@@ -26,10 +26,12 @@ from profiler.android.facts import read_phone_facts
 from profiler.android.identity import Phone, find_again, find_phones
 from profiler.android.lookup import ROOT
 from profiler.android.programs import Program, Programs, bench_script, programs_for
+from profiler.android.usb_power import switch_port
 from profiler.android.wire import NO_ROOM, ShellStream, printable
 from profiler.device import BatchOrder, Conditions, DeviceFacts, RunnerInstall, ShellResult
 from profiler.errors import (
     AdbServerError,
+    BatchCutOffError,
     DeviceBusyError,
     DeviceGoneError,
     DeviceNotReadyError,
@@ -65,15 +67,18 @@ class _Results:
 class AdbDevice:
     """A phone on an adb wire; fits ``profiler.device.Device``. Not for several threads at once."""
 
-    def __init__(self, phone: Phone, *, campaign: str, runtime: Path | None = None) -> None:
+    def __init__(
+        self, phone: Phone, *, campaign: str, runtime: Path | None = None, usb_power: Sequence[str] = ()
+    ) -> None:
         """Take a phone for a campaign.
 
         Args:
             phone: from :func:`find_phones`.
             campaign: names the working folder on the phone.
             runtime: the ONNX Runtime for Android that the user names; ``None`` takes the one that is fetched.
+            usb_power: the command that switches the power of its port, see ``profiler.android.usb_power``.
         """
-        self._phone, self._runtime = phone, runtime
+        self._phone, self._runtime, self._usb_power = phone, runtime, tuple(usb_power)
         self._campaign = re.sub(r"[^A-Za-z0-9_-]+", "-", campaign)
         self._script = bench_script()
         self._programs: Programs | None = None
@@ -173,13 +178,8 @@ class AdbDevice:
     @contextlib.contextmanager
     def batch(self, order: BatchOrder, into: Path) -> Iterator[Iterator[str]]:
         """Work through a plan and yield the runner's lines; see ``profiler.device.Device.batch``."""
-        install = self._programs or programs_for(self._phone.look, self._runtime)
-        models, self._models = self.models(), None
-        with self._phone.transport.sync() as sync:
-            sync.push(pack_bundle(order, self._gate), self.workdir / "bundle.tar")
-        command = self._command(
-            "batch", str(self.workdir), str(_place(install.runner)), str(_place(install.runtime)), self.owner
-        )
+        models = self.models()
+        command = self._command("batch", *self._send(order))
         offers: list[str] = []
         self._runner_beats.set()
         try:
@@ -194,6 +194,33 @@ class AdbDevice:
         self._raise_for(stream.exit_code, stream.stderr)
         self._fetch(_read_offer(self.name, offers), into)
         self._models = models | frozenset(order.models)
+
+    def let_charge(self, charge: bool) -> bool:
+        """Switch the port's power; see ``profiler.device.Detachable.let_charge``."""
+        if not self._usb_power:
+            return False
+        serial = self._phone.look.serialno or self._phone.transport.serial
+        switch_port(self._usb_power, on=charge, serial=serial)
+        return True
+
+    def start(self, order: BatchOrder) -> None:
+        """Leave a batch to the phone; see ``profiler.device.Detachable.start``."""
+        self._bench("detach", *self._send(order))
+
+    @contextlib.contextmanager
+    def follow(self) -> Iterator[Iterator[str]]:
+        """Listen to the batch that the phone was left with; see ``profiler.device.Detachable.follow``."""
+        command = self._command("follow", str(self.workdir), self.owner)
+        self._runner_beats.set()
+        try:
+            responds = self._phone.transport.responds
+            with self._phone.transport.stream(command, timeout_s=_SILENCE_S, is_alive=responds) as stream:
+                yield _runner_lines(stream, [])
+        finally:
+            self._runner_beats.clear()
+        if stream.exit_code == _WAIT:
+            raise BatchCutOffError(f"{self.name}: {_last_line(stream.stderr)}.")
+        self._raise_for(stream.exit_code, stream.stderr)
 
     def salvage(self, into: Path) -> None:
         """Fetch the finished runs of a batch that was cut off; its runner is ended first where it still works."""
@@ -225,6 +252,14 @@ class AdbDevice:
         self.contact()
         self._lock(60)
         self._bench("clean")
+
+    def _send(self, order: BatchOrder) -> tuple[str, ...]:
+        """Push a batch's bundle; returns the arguments with which ``bench.sh`` works through it."""
+        install = self._programs or programs_for(self._phone.look, self._runtime)
+        self._models = None
+        with self._phone.transport.sync() as sync:
+            sync.push(pack_bundle(order, self._gate), self.workdir / "bundle.tar")
+        return str(self.workdir), str(_place(install.runner)), str(_place(install.runtime)), self.owner
 
     def _lock(self, delay_s: int) -> None:
         result = self._run("lock", self.owner, str(delay_s))
@@ -295,7 +330,7 @@ class AdbDevice:
         """Say in our words how ``bench.sh`` or the runner ended."""
         if exit_code == 0:
             return
-        reason = printable(stderr.strip().splitlines()[-1]) if stderr.strip() else f"exit code {exit_code}, no message"
+        reason = _last_line(stderr) or f"exit code {exit_code}, no message"
         if NO_ROOM in stderr:
             raise StorageFullError(f"{self.name} has no room left ({reason}). Free some, or: profile clean --device.")
         if exit_code == _RUNNER_STOPPED:
@@ -305,6 +340,10 @@ class AdbDevice:
         if exit_code == _RUNNER_REFUSED:
             raise RunnerError(f"{self.name}: the runner refused its plan: {reason}.")
         raise RunnerError(f"{self.name}: {reason}. The same command goes on from here.")
+
+
+def _last_line(stderr: str) -> str:
+    return printable(stderr.strip().splitlines()[-1]) if stderr.strip() else ""
 
 
 def _place(program: Program) -> PurePosixPath:

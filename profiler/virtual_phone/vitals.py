@@ -1,7 +1,7 @@
 """What of a virtual phone changes with time, and the files that tell of it: battery, heat, uptime, memory, clocks.
 
-One thread per phone looks about once a second at how busy the phone's processes are, lets battery and case follow, and renews
-the files. The clocks themselves need nobody: the processes make them (``shim/``).
+One thread per phone looks about once in a second of the phone's at how busy its processes are, lets battery and case follow,
+and renews the files. The clocks themselves need nobody: the processes make them (``shim/``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ STATUS_FILE = "system/etc/thermal_status"
 ENERGY_FILE = "system/etc/energy_uws"
 
 _BEAT_S = 1.0
+"""On the phone's clock."""
+_LEAST_BEAT_S = 0.4
 _LEAST_LOOK_S = 0.3
 """Processor time is counted in ticks of 10 ms: over less than this it tells nothing."""
 _CHARGER_MA = 1500.0
@@ -90,7 +92,7 @@ class Vitals:
             self._renew(parameters)
 
     def _run(self, parameters: Parameters, processes: Path) -> None:
-        while not self._stop.wait(_BEAT_S):
+        while not self._stop.wait(max(_LEAST_BEAT_S, _BEAT_S / parameters.slow)):
             self.beat(parameters, processes)
 
     def _busy_cores(self, processes: Path, elapsed_s: float) -> tuple[float, ...]:

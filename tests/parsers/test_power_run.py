@@ -104,7 +104,7 @@ def test_a_board_s_own_meter_becomes_an_energy_and_is_refused_while_charging(pho
     assert discharging.energy is not None
     assert discharging.energy.energy_mj == pytest.approx(900 * 40 / 1000, rel=0.01)
     assert charging == PowerFinding(
-        energy=None, refused="the battery was 'Charging', not 'Discharging', 0.0 s into the windows"
+        energy=None, refused="the battery was 'Charging', not 'Discharging', 0.0 s into the windows", source="odpm"
     )
 
 
@@ -113,7 +113,9 @@ def test_a_phone_that_went_on_charging_keeps_the_runner_s_reason(tmp_path: Path)
 
     finding = read_power(tmp_path)
 
-    assert finding == PowerFinding(energy=None, refused="the battery did not discharge within 1000 ms")
+    assert finding == PowerFinding(
+        energy=None, refused="the battery did not discharge within 1000 ms", source="sysfs", looped=False
+    )
 
 
 def test_a_loop_for_a_monitor_waits_for_its_recording(phone, tmp_path: Path) -> None:
@@ -126,7 +128,9 @@ def test_a_loop_for_a_monitor_waits_for_its_recording(phone, tmp_path: Path) -> 
     (tmp_path / MONITOR_FILE).write_text(piece_to_csv(piece))
     with_piece = read_power(tmp_path)
 
-    assert without == PowerFinding(energy=None, refused="no recording of an external monitor was given for the run")
+    assert without == PowerFinding(
+        energy=None, refused="no recording of an external monitor was given for the run", source="none"
+    )
     assert with_piece is not None
     assert with_piece.energy is not None
     assert with_piece.energy.source == "monsoon"

@@ -127,7 +127,9 @@ def test_a_phone_that_stays_on_its_cable_keeps_its_time_and_has_no_power(
 
     execute(supplies, tmp_path, plan)
 
-    refused = PowerFinding(energy=None, refused="the battery did not discharge within 100 ms")
+    refused = PowerFinding(
+        energy=None, refused="the battery did not discharge within 100 ms", source="sysfs", looped=False
+    )
     assert read_power(Path(plan.out)) == refused
     assert len(parse_runlog(Path(plan.out, "runner.log").read_bytes()).wall_us) > 0
     assert not Path(plan.out, "power.csv").exists()
