@@ -23,7 +23,6 @@ from pathlib import Path
 from parsers.errors import PowerSamplesError, StatsError
 from parsers.jobs import (
     FIRST_POWER_RUN,
-    RUN_LOG,
     RUN_PREFIX,
     RUN_PROFILE,
     DeviceRecord,
@@ -36,8 +35,9 @@ from parsers.ort_profile import NodeTime, OrtProfile, is_layout, parse_ort_profi
 from parsers.phone_state import PhoneState
 from parsers.placement import hides_edge, hides_layers, placement, providers_used, share_out
 from parsers.power_run import PowerFinding, read_power, with_energy
-from parsers.runlog import RunLog, parse_runlog
+from parsers.runlog import RunLog
 from parsers.schema import Context, Execution, Measurement, Origin, Provenance, Row, Scope, Status
+from parsers.witnesses import Witness, hear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,9 @@ class Run:
 
     log: RunLog
     status: Status
-    profile: OrtProfile | None
+    witness: Witness
+    """Whose log this is."""
+    profile: OrtProfile | None = None
     power: PowerFinding | None = None
 
 
@@ -102,23 +104,24 @@ def _run_number(folder: Path) -> int:
 
 def _read_run(folder: Path) -> Run:
     """Read a run's evidence; what is missing or not as it was written makes the run ``lost``."""
-    log = parse_runlog(_bytes_of(folder / RUN_LOG) or b"")
-    status, verdict = run_status(log), read_verdict(folder)
+    told, verdict = hear(folder), read_verdict(folder)
+    status = run_status(told.log)
     if status is Status.OK and verdict:
         status = verdict.status
+    run = Run(log=told.log, status=status, witness=told.witness)
     if status is not Status.OK:
-        return Run(log=log, status=status, profile=None)
+        return run
     try:
-        power = read_power(folder)
+        run = replace(run, power=read_power(folder))
     except PowerSamplesError:
-        return Run(log=log, status=Status.LOST, profile=None)
-    if not log.profile_runs:
-        return Run(log=log, status=status, profile=None, power=power)
+        return replace(run, status=Status.LOST)
+    if not run.log.profile_runs:
+        return run
     written = _bytes_of(folder / RUN_PROFILE)
-    if written is None or not _is_as_written(written, log):
-        return Run(log=log, status=Status.LOST, profile=None)
-    profile = parse_ort_profile(written, warmup_runs=log.profile_warmup_runs, skip_runs=log.profile_preempted)
-    return Run(log=log, status=status, profile=profile, power=power)
+    if written is None or not _is_as_written(written, run.log):
+        return Run(log=run.log, status=Status.LOST, witness=run.witness)
+    profile = parse_ort_profile(written, warmup_runs=run.log.profile_warmup_runs, skip_runs=run.log.profile_preempted)
+    return replace(run, profile=profile)
 
 
 def _bytes_of(path: Path) -> bytes | None:

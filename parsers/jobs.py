@@ -8,8 +8,9 @@ campaign can be parsed on another machine, years later, without the program that
     runs/<campaign>/campaign.json            settings, so that the same command finds its own work again
     runs/<campaign>/<device>/device.json     DeviceRecord
     runs/<campaign>/<device>/<job>/job.json  JobSpec
-    runs/<campaign>/<device>/<job>/run-<n>/  runner.log and profile.json, one folder per process; verdict.json where
-                                             something was found out against it later
+    runs/<campaign>/<device>/<job>/run-<n>/  runner.log and profile.json, one folder per process; logcat.txt where Android's
+                                             log has lines of it; verdict.json where something was found out against it
+                                             later
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ RUN_PREFIX = "run-"
 FIRST_POWER_RUN = 1000
 """Runs from this number on measure power: the cache is another one in them, so their times do not count."""
 RUN_LOG = "runner.log"
+RUN_LOGCAT = "logcat.txt"
+"""The lines of Android's log that are the run's; beside the runs of a batch, all that are the runner's."""
 RUN_PROFILE = "profile.json"
 RUN_VERDICT = "verdict.json"
 """Written by the program that collects, where it learns afterwards that a run cannot be trusted."""

@@ -11,12 +11,12 @@ from pathlib import Path
 from parsers.battery import PowerTrace, Windows, battery_trace, refuse_charging
 from parsers.energy import Energy, estimate_energy
 from parsers.errors import EnergyRefusedError, PowerSamplesError
-from parsers.jobs import RUN_LOG
 from parsers.monsoon import monitor_trace, read_piece
 from parsers.odpm import rails_trace
 from parsers.power_samples import read_battery_csv, read_battery_text, read_rails
 from parsers.run_records import Record, only_record, read_records
 from parsers.schema import Measurement
+from parsers.witnesses import hear
 
 MONITOR_FILE = "monitor.csv"
 """What an external monitor saw of the run, on the phone's clock."""
@@ -46,7 +46,7 @@ def read_power(folder: Path) -> PowerFinding | None:
         PowerSamplesError: the samples are not as the runner wrote them.
         RunLogError: the log contradicts itself.
     """
-    record = only_record(read_records((folder / RUN_LOG).read_bytes()), "power")
+    record = only_record(read_records(hear(folder).data), "power")
     if record is None:
         return None
     source, looped = record.text("source"), "refused" not in record.values

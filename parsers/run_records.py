@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import unquote
 
 from parsers.errors import RunLogError
-from parsers.logcat import RecordFlag, parse_threadtime
+from parsers.logcat import LogRecord, RecordFlag, parse_threadtime
 
 TAG = "AutoCoMET"
 
@@ -62,13 +62,17 @@ def read_records(data: bytes) -> list[Record]:
 
     Lines with another tag are passed over; equal lines count once.
     """
-    records = [
-        record
-        for line in parse_threadtime(data)
-        if line.tag == TAG and RecordFlag.UNTERMINATED not in line.flags
-        if (record := _record(line.message)) is not None
-    ]
-    return sorted({record.message: record for record in records}.values(), key=lambda record: record.number)
+    records = {record.message: record for _, record in runner_lines(data)}
+    return sorted(records.values(), key=lambda record: record.number)
+
+
+def runner_lines(data: bytes) -> Iterator[tuple[LogRecord, Record]]:
+    """Yield the whole lines of a log that are the runner's, and what each says, in the order of the log."""
+    for line in parse_threadtime(data):
+        if line.tag == TAG and RecordFlag.UNTERMINATED not in line.flags:
+            record = _record(line.message)
+            if record is not None:
+                yield line, record
 
 
 def _record(message: str) -> Record | None:

@@ -18,6 +18,7 @@ from parsers.schema import DeviceKind, Status
 from profiler.device import BatchOrder, Detachable, Device, DeviceFacts
 from profiler.errors import DeviceNotReadyError, ProfilerError, RunnerError
 from profiler.job_plans import Job, choose_cores, run_plan
+from profiler.logcat_split import split_among_runs
 from profiler.plan import RunPlan, render_plan
 from profiler.schedule import Claims, Schedule
 from profiler.sentinels import (
@@ -241,6 +242,7 @@ class Campaign:
 
     def take_in(self, folder: Path) -> None:
         """Put fetched runs in place; those not between two steady sentinels get the verdict that they are throttled."""
+        split_among_runs(folder)
         order = [
             (job, run)
             for job, run in self._store.read_order(self._device.name)

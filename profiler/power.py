@@ -15,10 +15,11 @@ from pathlib import Path, PurePosixPath
 from parsers.battery import GAIN_ERROR
 from parsers.energy import Energy, student_t95
 from parsers.errors import PowerSamplesError
-from parsers.jobs import FIRST_POWER_RUN, RUN_LOG, RUN_PREFIX
+from parsers.jobs import FIRST_POWER_RUN, RUN_PREFIX
 from parsers.monsoon import align, cut, piece_to_csv, read_monsoon
 from parsers.power_run import MONITOR_FILE, windows_of
 from parsers.run_records import only_record, read_records
+from parsers.witnesses import hear
 from profiler.errors import ProfilerError
 from profiler.plan import RunPlan
 
@@ -189,7 +190,7 @@ def attach_monitor(recording: Path, run_folders: Sequence[Path]) -> int:
     """
     windows = {}
     for folder in run_folders:
-        record = only_record(read_records((folder / RUN_LOG).read_bytes()), "power")
+        record = only_record(read_records(hear(folder).data), "power")
         if record is not None and record.values.get("source") == PowerSource.NONE:
             windows[folder] = windows_of(record)
     if not windows:

@@ -19,6 +19,7 @@ from types import MappingProxyType
 
 from parsers.jobs import RUN_PREFIX
 from parsers.schema import Layer, Status
+from parsers.witnesses import hear
 from profiler.job_plans import OUT, model_path
 from profiler.microbench import layer_model
 from profiler.plan import RunPlan

@@ -325,11 +325,21 @@ objection() { # as gate
 
 # ---- batches
 
+# Keep what the phone's log holds of the runner's lines, behind the uptime at which the batch began: a second witness, without
+# which the runs count all the same.
+keep_log() {
+    [ -s since ] && [ ! -s out/logcat.txt ] || return 0
+    { echo "since $(first since)" && logcat -b main -d -v threadtime -s AutoCoMET:I </dev/null; } >logcat.part 2>/dev/null &&
+        mv -f logcat.part out/logcat.txt || rm -f logcat.part
+}
+
 # Pack what was finished into results.tar and say how large it is, and its digest. What was not finished goes.
 pack() {
     rm -rf out/*/*.part results.part
-    mkdir -p out && tar -cf results.part out && mv -f results.part results.tar || { rm -f results.part; return 1; }
-    rm -rf out
+    mkdir -p out && keep_log
+    tar -cf results.part out || { rm -f out/logcat.txt && tar -cf results.part out; } # the log is what can be spared
+    [ $? = 0 ] && mv -f results.part results.tar || { rm -f results.part; return 1; }
+    rm -rf out since
     digest=md5
     command -v sha256sum >/dev/null && digest=sha256
     sum=$("${digest}sum" results.tar)
@@ -338,14 +348,14 @@ pack() {
 
 batch() { # WORKDIR RUNNER RUNTIME OWNER
     [ "$(first "$lock/owner")" = "$4" ] || fail "the phone was let go: no sign of life for too long" 75
-    cd "$1" && rm -rf results.tar incoming && mkdir -p incoming models out || fail "$1 cannot be written"
+    cd "$1" && rm -rf results.tar incoming out/logcat.txt && mkdir -p incoming models out || fail "$1 cannot be written"
     (cd incoming && tar -xf ../bundle.tar) || { rm -rf incoming bundle.tar; fail "the bundle cannot be unpacked"; }
     for model in incoming/models/*; do
         [ ! -f "$model" ] || mv -f "$model" models/ || fail "the models cannot be kept"
     done
     mv -f incoming/plan.txt incoming/gate.sh . || fail "the bundle has no plan"
     rm -rf incoming bundle.tar
-    give_sign || fail "no sign of life can be written"
+    give_sign && echo "$now" >since || fail "no sign of life can be written"
     "$2" --runtime "$3" --plan plan.txt --parent $$ --gate gate.sh --beat "$beat" </dev/null &
     runner=$!
     trap 'kill -TERM $runner 2>/dev/null; wait $runner; rm -f "$root/runner.pid"; exit 129' HUP INT TERM

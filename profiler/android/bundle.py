@@ -1,7 +1,7 @@
 """The two archives of a batch: what it needs, on the way to the phone, and what it has measured, on the way back.
 
-Plain tar, in the one form that Android 7's tar reads. What comes back is untrusted: only regular files of finished runs are
-taken, under names that stay in their folder, and no more of them than a batch can make.
+Plain tar, in the one form that Android 7's tar reads. What comes back is untrusted: only regular files of finished runs and
+the phone's log are taken, under names that stay in their folder, and no more of them than a batch can make.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from parsers.jobs import RUN_LOGCAT
 from profiler.device import BatchOrder
 from profiler.errors import TransferError
 
@@ -51,6 +52,8 @@ def _member(name: str, data: bytes) -> Iterator[bytes]:
 
 def unpack_results(archive: BinaryIO, into: Path) -> None:
     """Unpack ``out/<job>/run-<n>/<file>`` of an archive as ``into/<job>/run-<n>/<file>``; all of it, or nothing.
+
+    The phone's log of the batch, ``out/logcat.txt``, comes along where there is one.
 
     Args:
         archive: an uncompressed tar, positioned at its start.
@@ -92,8 +95,10 @@ def _extract(members: tarfile.TarFile, part: Path) -> None:
 
 
 def _target(member: tarfile.TarInfo) -> PurePosixPath | None:
-    """Return ``job/run-n/file``; ``None`` for what is not a run's regular file."""
+    """Return ``job/run-n/file`` or ``logcat.txt``; ``None`` for what is neither a run's regular file nor the log."""
     match member.name.removeprefix("./").split("/"):
+        case ["out", name] if member.isreg() and name == RUN_LOGCAT:
+            return PurePosixPath(name)
         case ["out", job, run, name] if member.isreg() and _RUN.fullmatch(run):
             if _NAME.fullmatch(job) and _NAME.fullmatch(name):
                 return PurePosixPath(job, run, name)
