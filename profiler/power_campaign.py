@@ -174,11 +174,13 @@ class PowerCampaign:
 
     def _hear(self, words: Sequence[str], left: Sequence[RunPlan]) -> int:
         """Pass on what the runner says; 1 where a loop has ended."""
-        self._campaign.hear(words)
         match words:
             case ["run", job, _, status]:
                 self._campaign.tell(f"power of {job} {status}, {len(left) - 1} to go")
                 return 1
+            case _:
+                self._campaign.hear(words)
+        match words:
             case ["phone", *pairs] if left and "status=discharging" not in pairs and not self._still_charges:
                 minutes = _duration_s(left) / 60
                 self._campaign.tell(f"PULL ITS CABLE: {len(left)} layers are looped for their power, {minutes:.0f} min")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from parsers.errors import ParsersError
 from parsers.jobs import DeviceRecord
 from profiler.campaign import BATCH_BYTES, LEAST_BATCH_BYTES, Campaign, Patience, Progress, Report, StoppedError
 from profiler.device import Conditions, Detachable, Device, DeviceFacts, RunnerInstall
@@ -29,7 +30,7 @@ class Shortfall:
     """A device whose part of the campaign is not done, and why."""
 
     device: str
-    error: ProfilerError
+    error: ProfilerError | ParsersError
 
 
 def collect_rack(
@@ -50,10 +51,15 @@ def collect_rack(
     stop = threading.Event()
     groups = _Groups(store)
     shortfalls: list[Shortfall] = []
+    defects: list[Exception] = []
 
     def work(device: Device) -> None:
         worker = _Worker(device, suite, settings, store, groups, conditions, patience, report, stop)
-        error = worker.run()
+        try:
+            error = worker.run()
+        except Exception as defect:  # noqa: BLE001 - raised again below: a thread's own would be printed and forgotten
+            defects.append(defect)
+            return
         if error:
             shortfalls.append(Shortfall(device=device.name, error=error))
 
@@ -66,6 +72,8 @@ def collect_rack(
         stop.set()
         _join(threads, time.monotonic() + _STOP_S)
         raise
+    if defects:
+        raise defects[0]
     return tuple(sorted(shortfalls, key=lambda shortfall: shortfall.device))
 
 
@@ -100,12 +108,12 @@ class _Worker:
         self._campaign: Campaign | None = None
         self._group: _Group | None = None
 
-    def run(self) -> ProfilerError | None:
+    def run(self) -> ProfilerError | ParsersError | None:
         """Work until nothing is left to do; returns why it was given up."""
-        error: ProfilerError | None = None
+        error: ProfilerError | ParsersError | None = None
         try:
             self._persist()
-        except ProfilerError as reason:
+        except (ProfilerError, ParsersError) as reason:
             error = reason
         except OSError as reason:
             error = CampaignError(

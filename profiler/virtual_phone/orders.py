@@ -41,13 +41,13 @@ def obey(order: str, daemon: Daemon) -> str:
             return f"ok clear {name}"
     except VirtualPhoneError as error:
         return f"error {error}"
-    if word == "faults":
-        return " ".join(["ok faults", *map(str, daemon.faults)])
-    if word == "services":
-        return f"ok services {daemon.services_opened}"
-    if word == _QUIT:
-        return "ok quit"
-    return f"error No order {word!r}. There are: fault NAME [ARGUMENT], clear NAME, faults, services, quit."
+    answers = {
+        "faults": " ".join(["ok faults", *map(str, daemon.faults)]),
+        "services": f"ok services {daemon.services_opened}",
+        _QUIT: "ok quit",
+    }
+    unknown = f"error No order {word!r}. There are: fault NAME [ARGUMENT], clear NAME, faults, services, quit."
+    return answers.get(word, unknown)
 
 
 def serve_orders(source: int | None, daemon: Daemon, answer: Callable[[str], None], stopped: socket.socket) -> None:

@@ -8,9 +8,11 @@ from functools import partial
 
 from profiler.virtual_phone.forward_service import read_port, serve_port
 from profiler.virtual_phone.phone import Phone
-from profiler.virtual_phone.shell_service import read_request, serve_shell
+from profiler.virtual_phone.shell_protocol import read_request
+from profiler.virtual_phone.shell_service import serve_shell
 from profiler.virtual_phone.stream import Stream, StreamClosedError
 from profiler.virtual_phone.sync_service import serve_sync
+from profiler.virtual_phone.terminal_service import serve_terminal
 
 _SAID = {
     "root:": "adbd cannot run as root in production builds\n",
@@ -31,7 +33,7 @@ def serve(name: str, stream: Stream, *, phone: Phone, reboot: Callable[[], None]
 
 def _serving(name: str, phone: Phone, reboot: Callable[[], None]) -> Callable[[Stream], None]:
     if (request := read_request(name)) is not None:
-        return partial(serve_shell, phone, request)
+        return partial(serve_shell if request.terminal is None else serve_terminal, phone, request)
     if (port := read_port(name)) is not None:
         return partial(serve_port, port)
     if name == "sync:":

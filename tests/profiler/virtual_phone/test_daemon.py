@@ -246,7 +246,7 @@ def test_nothing_is_left_when_the_phone_is_switched_off(phone, new_host, daemon)
 
         daemon.stop()
 
-    assert [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()] == []
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("adb-")] == []
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from profiler.virtual_phone.protocol import Command
-from profiler.virtual_phone.shell_service import ShellRequest, read_request
+from profiler.virtual_phone.shell_protocol import ShellRequest, read_request
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,10 @@ from profiler.virtual_phone.shell_service import ShellRequest, read_request
         ("exec:a:b", ShellRequest(command="a:b", packets=False, hang_up=False)),
         ("shell,v2,TERM=xterm-256color,raw:ls", ShellRequest(command="ls", packets=True, hang_up=True)),
         ("shell,v2,raw:export X=1; exec logcat", ShellRequest(command="export X=1; exec logcat", packets=True, hang_up=True)),
+        (
+            "shell,v2,TERM=xterm-256color,pty:",
+            ShellRequest(command=None, packets=True, hang_up=True, terminal="xterm-256color"),
+        ),
         ("shellfish:ls", None),
         ("sync:", None),
     ],
@@ -86,7 +90,7 @@ def test_logcat_is_a_command_of_the_phone(adb, phone) -> None:
 
 
 def test_a_command_gets_sighup_when_its_host_goes(host, phone) -> None:
-    theirs = host.open("shell:trap 'echo over > data/over' HUP; echo; sleep 100 & wait", stream=1)
+    theirs = host.open("shell:trap 'echo over > data/over; exit' HUP; echo; sleep 100 & wait", stream=1)
     host.read()
 
     host.send(Command.CLOSE, 1, theirs)
