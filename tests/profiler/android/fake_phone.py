@@ -33,12 +33,15 @@ SCRIPTS = {
         case $3 in
         -g) echo "main: ring buffer is $(cat "$PHONE/log")b (12Kb consumed), max entry is 5120b" ;;
         -G) echo "$4" >"$PHONE/log" ;;
+        -d) [ "$*" = "-b main -d -v threadtime -s AutoCoMET:I" ] && cat "$PHONE/lines" ;;
         esac""",
     "dumpsys": """
         cat "$PHONE/dumpsys.$1" 2>/dev/null""",
     "input": "",
     "wm": "",
 }
+
+LOG_LINE = "11-24 03:52:53.659     1     1 I AutoCoMET: 1 conv 0 start"
 
 RUNNER = """
 for word in "$@"; do echo "$word"; done >arguments
@@ -130,6 +133,7 @@ def make_phone(home: Path, shell: str, tools: Path | None = None) -> FakePhone:
     (home / "airplane").write_text("disabled\n")
     (home / "fixed").write_text("false\n")
     (home / "log").write_text("256K\n")
+    (home / "lines").write_text(f"{LOG_LINE}\n")
     (home / "dumpsys.battery").write_text(battery())
     (home / "dumpsys.thermalservice").write_text("IsStatusOverride: false\nThermal Status: 0\n")
     phone.bench_path.parent.mkdir(parents=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.profiler.android.fake_phone import RUNNER, FakePhone, battery, make_phone
+from tests.profiler.android.fake_phone import LOG_LINE, RUNNER, FakePhone, battery, make_phone
 
 UPTIME = int(float(Path("/proc/uptime").read_text().split()[0]))
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -65,6 +65,12 @@ def send_bundle(phone: FakePhone, **files: str) -> None:
 
 def batch_words(phone: FakePhone, owner: str = "me") -> list[str]:
     return ["batch", str(phone.workdir()), str(phone.root / "store/r/runner"), "runtime.so", owner]
+
+
+def packed(phone: FakePhone) -> list[str]:
+    """Name the files that the phone offers."""
+    with tarfile.open(phone.workdir() / "results.tar") as archive:
+        return sorted(member.name for member in archive if member.isreg())
 
 
 def test_a_phone_is_set_up_for_measuring_and_restored_to_what_it_was(phone: FakePhone):
@@ -329,9 +335,7 @@ def test_a_batch_packs_what_was_finished(phone: FakePhone):
     results = phone.workdir() / "results.tar"
     assert (done.returncode, done.stderr, lines) == (0, "", ["run conv 0 ok", "end 1"])
     assert offer == f"results {results.stat().st_size} sha256 {hashlib.sha256(results.read_bytes()).hexdigest()}"
-    with tarfile.open(results) as archive:
-        names = {member.name.rstrip("/") for member in archive if member.isreg()}
-    assert names == {"out/conv/run-0/log", "out/logcat.txt"}
+    assert packed(phone) == ["out/conv/run-0/log", "out/logcat.txt"]
     assert phone.bench("models", str(phone.workdir())).stdout == "abc.onnx\n"
     assert sorted(path.name for path in phone.workdir().iterdir() if path.name != "arguments") == [
         "gate.sh",
@@ -339,6 +343,41 @@ def test_a_batch_packs_what_was_finished(phone: FakePhone):
         "plan.txt",
         "results.tar",
     ]
+
+
+def test_what_the_phones_log_holds_comes_with_a_batch_behind_the_time_of_its_begin(phone: FakePhone):
+    phone.bench("lock", "me", "600")
+    send_bundle(phone)
+
+    phone.bench(*batch_words(phone))
+
+    with tarfile.open(phone.workdir() / "results.tar") as archive:
+        member = archive.extractfile("out/logcat.txt")
+        assert member is not None
+        since, *lines = member.read().decode().splitlines()
+    assert UPTIME <= int(since.removeprefix("since ")) <= UPTIME + 3600
+    assert lines == [LOG_LINE]
+
+
+def test_a_phone_whose_log_cannot_be_read_brings_its_runs_back_all_the_same(phone: FakePhone):
+    phone.bench("lock", "me", "600")
+    send_bundle(phone)
+    (phone.home / "lines").unlink()
+
+    done = phone.bench(*batch_words(phone))
+
+    assert (done.returncode, done.stderr, packed(phone)) == (0, "", ["out/conv/run-0/log"])
+
+
+def test_a_log_that_was_packed_once_is_not_replaced_by_what_the_phone_still_has(phone: FakePhone):
+    phone.bench("lock", "me", "600")
+    send_bundle(phone)
+    phone.bench(*batch_words(phone))
+    (phone.home / "lines").write_text("")  # a reboot empties the log
+
+    phone.bench("salvage", str(phone.workdir()))
+
+    assert LOG_LINE.encode() in (phone.workdir() / "results.tar").read_bytes()
 
 
 def test_a_batch_starts_the_runner_with_gate_and_beat(phone: FakePhone):
@@ -387,9 +426,7 @@ def test_a_batch_that_is_hung_up_ends_its_runner_and_is_salvaged(phone: FakePhon
 
     assert (code, offer.returncode, offer.stderr) == (129, 0, "")
     assert eventually(lambda: not phone.processes())
-    with tarfile.open(phone.workdir() / "results.tar") as archive:
-        names = {member.name for member in archive if member.isreg()}
-    assert names == {"out/conv/run-0/log", "out/logcat.txt"}
+    assert packed(phone) == ["out/conv/run-0/log", "out/logcat.txt"]
 
 
 def test_a_runner_that_outlived_its_wire_is_ended_before_its_runs_are_salvaged(phone: FakePhone):
@@ -415,9 +452,7 @@ def test_results_that_never_arrived_are_salvaged_with_what_came_later(phone: Fak
 
     phone.bench("salvage", str(phone.workdir()))
 
-    with tarfile.open(phone.workdir() / "results.tar") as archive:
-        names = sorted(member.name for member in archive if member.isreg())
-    assert set(names) == {"out/conv/run-0/log", "out/conv/run-5/log", "out/logcat.txt"}
+    assert packed(phone) == ["out/conv/run-0/log", "out/conv/run-5/log", "out/logcat.txt"]
 
 
 def test_results_that_were_fetched_do_not_come_back(phone: FakePhone):
@@ -428,8 +463,7 @@ def test_results_that_were_fetched_do_not_come_back(phone: FakePhone):
 
     phone.bench("salvage", str(phone.workdir()))
 
-    with tarfile.open(phone.workdir() / "results.tar") as archive:
-        assert [member.name for member in archive if member.isreg()] == []
+    assert packed(phone) == []
 
 
 def test_only_a_working_folder_can_be_cleared(phone: FakePhone):

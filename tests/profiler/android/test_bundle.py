@@ -53,12 +53,17 @@ def test_a_model_that_is_not_named_by_its_digest_is_refused():
         list(pack_bundle(BatchOrder(plan=b"", models={"../../x": b""}), ""))
 
 
-def test_results_become_a_folder_of_runs(tmp_path: Path):
-    archive = archive_of(("out/conv/run-0/log", b"a log"), ("./out/conv/run-12/profile.json", b"{}"))
+def test_results_become_a_folder_of_runs_and_the_phones_log(tmp_path: Path):
+    runs = ("out/conv/run-0/log", b"a log"), ("./out/conv/run-12/profile.json", b"{}")
+    archive = archive_of(*runs, ("out/logcat.txt", b"the phone's"))
 
     unpack_results(archive, tmp_path / "0")
 
-    assert contents(tmp_path / "0") == {"conv/run-0/log": b"a log", "conv/run-12/profile.json": b"{}"}
+    assert contents(tmp_path / "0") == {
+        "conv/run-0/log": b"a log",
+        "conv/run-12/profile.json": b"{}",
+        "logcat.txt": b"the phone's",
+    }
     assert [path.name for path in tmp_path.iterdir()] == ["0"]
 
 
@@ -77,6 +82,7 @@ def test_results_of_nothing_become_an_empty_folder(tmp_path: Path):
         "out/conv/run-0/a/b",
         "out/conv/run-0.part/log",
         "out/.hidden/run-0/log",
+        "out/other.txt",
         "out/conv/run-0/lo\ng",
         "elsewhere/conv/run-0/log",
     ],
