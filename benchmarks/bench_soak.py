@@ -230,7 +230,7 @@ def expected_ms(model: onnx.ModelProto) -> float:
 def settings_of(phone: VirtualPhone, environment: dict[str, str]) -> str:
     """Everything of a phone that a campaign changes."""
     lists = "; ".join(f"settings list {space}" for space in ("global", "system", "secure"))
-    return shell(phone, f"{lists}; logcat -g; cmd power get-mode 2>/dev/null", environment)
+    return shell(phone, f"{lists}; logcat -b main -g | sed 's/(.*//'", environment)
 
 
 def check_phone(phone: VirtualPhone, before: str, environment: dict[str, str], counts: Counts) -> None:
