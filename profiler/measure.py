@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,8 @@ class Bench:
 
     open_devices: Callable[[CampaignStore], Sequence[Device]]
     store: CampaignStore
+    unusable: tuple[Shortfall, ...] = ()
+    """Phones that adb sees where all are asked for, but that cannot measure now."""
 
     @property
     def campaign(self) -> str:
@@ -94,17 +96,20 @@ def open_bench(
     if settings.device == HOST:
         return Bench(open_devices=lambda store: (LocalDevice(store.workdir, waiting=waiting),), store=store)
 
-    from profiler.android.phone import AdbDevice, find_phones  # noqa: PLC0415 - the host needs no adb
+    from profiler.android.identity import servers_from, survey  # noqa: PLC0415 - the host needs no adb
+    from profiler.android.phone import AdbDevice, find_phones  # noqa: PLC0415
 
     wires = wires or Wires()
     wanted = None if settings.device == ALL else tuple(settings.device.split("+"))
     phones = find_phones(wanted, servers=wires.servers)
+    unusable = survey(servers_from(wires.servers)).unusable if wanted is None else ()
     return Bench(
         open_devices=lambda store: [
             AdbDevice(phone, campaign=store.identity(), runtime=wires.runtime, usb_power=wires.usb_power)
             for phone in phones
         ],
         store=store,
+        unusable=tuple(Shortfall(device=one.transport.serial, error=one.error) for one in unusable),
     )
 
 
@@ -146,6 +151,7 @@ def measure_suite(
             patience=patience or Patience(),
             report=report,
         )
+        shortfalls += (*bench.unusable, *_absent(store, [device.name for device in devices], suite, settings))
         if shortfalls and (not store.devices() or not isinstance(shortfalls[0].error, PASSING)):
             raise shortfalls[0].error
         _attach_monitor(store, settings)
@@ -158,6 +164,19 @@ def measure_suite(
         rejects=parsed.rejects,
         shortfalls=shortfalls,
     )
+
+
+def _absent(
+    store: CampaignStore, present: Sequence[str], suite: Suite, settings: CampaignSettings
+) -> Iterator[Shortfall]:
+    """Name the phones that began this campaign, have not finished it, and are not there to do so."""
+    jobs = len(suite.layers) + len(suite.networks)
+    for record in store.devices():
+        if record.device not in present and not settings.share and store.done_jobs(record.device) < jobs:
+            gone = DeviceGoneError(
+                f"{record.device} began this campaign and is not here. Connect it and say the same again."
+            )
+            yield Shortfall(device=record.device, error=gone)
 
 
 def _attach_monitor(store: CampaignStore, settings: CampaignSettings) -> None:

@@ -87,6 +87,10 @@ class CampaignStore:
         """The devices that have worked on this campaign so far."""
         return tuple(read_device(path.parent) for path in sorted(self.root.glob(f"*/{DEVICE_FILE}")))
 
+    def done_jobs(self, device: str) -> int:
+        """How many jobs of a device are in place."""
+        return sum(1 for _ in self.device_folder(device).glob(f"[!.]*/{JOB_FILE}"))
+
     def is_done(self, device: str, job: str) -> bool:
         """Whether a job's folder is in place."""
         return (self.device_folder(device) / job / JOB_FILE).is_file()

@@ -119,6 +119,18 @@ def test_a_phone_that_stays_away_is_reported_and_the_others_finish(layers_file: 
     assert len(again.rows) == 2 * len(suite.layers)
 
 
+def test_a_phone_that_began_the_campaign_and_is_not_there_is_missed(layers_file: Path, tmp_path: Path) -> None:
+    suite = suite_from_layers(layers_file)
+    measure(suite, tmp_path / "runs", Phone("lost", tmp_path / "lost", troubles=[(1, gone())], away=1_000))
+
+    measured, _ = measure(suite, tmp_path / "runs", Phone("well", tmp_path / "well"))
+
+    (shortfall,) = measured.shortfalls
+    assert shortfall.device == "lost"
+    assert "is not here" in str(shortfall.error)
+    assert {device for device, _ in jobs_of(measured)} == {"well"}
+
+
 def test_alike_phones_share_the_jobs_and_one_takes_over_what_the_other_leaves(
     layers_file: Path, tmp_path: Path
 ) -> None:
