@@ -29,6 +29,7 @@ from profiler.virtual_phone.faults import WIRE_FAULTS, Fault, FaultName
 from profiler.virtual_phone.folders import PARAMETERS, PROPERTIES, SHIM, all_properties, furnish
 from profiler.virtual_phone.parameters import Parameters
 from profiler.virtual_phone.shim_build import shim_library
+from profiler.virtual_phone.terminal import open_pseudo_terminal
 from profiler.virtual_phone.vitals import Vitals
 
 _USER = 2000
@@ -180,6 +181,16 @@ class Handset:
             stderr=pipe,
             start_new_session=True,
         )
+
+    def open_terminal(self) -> tuple[int, str]:
+        """Make a terminal among the phone's own: our end, open, and the path at which a command finds the other one.
+
+        Raises:
+            OSError: the phone is off.
+        """
+        if not self._init_pid:
+            raise OSError("the phone is off")
+        return open_pseudo_terminal(self._processes().parent / "dev/pts/ptmx")
 
     def resolve(self, path: str) -> Path:
         """Find the place on this machine of a path on the phone; links are followed as the phone would follow them.

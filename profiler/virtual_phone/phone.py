@@ -33,6 +33,13 @@ class Phone(Protocol):
             OSError: the phone is off.
         """
 
+    def open_terminal(self) -> tuple[int, str]:
+        """Make a terminal: the end that a person sits at, open, and the path at which a command finds the other one.
+
+        Raises:
+            OSError: the phone is off.
+        """
+
     def resolve(self, path: str) -> Path:
         """Find the place on this machine of a path on the phone, symbolic links followed.
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import re
 import shlex
 import signal
-import struct
 import subprocess
-import termios
 import threading
 from contextlib import suppress
 
@@ -17,6 +13,7 @@ from profiler.virtual_phone.phone import Phone
 from profiler.virtual_phone.shell_protocol import Id, ShellRequest, shell_packet, shell_packets
 from profiler.virtual_phone.shell_service import hang_up, pipes, wait_for
 from profiler.virtual_phone.stream import Stream, StreamClosedError
+from profiler.virtual_phone.terminal import resize
 
 _READ_BYTES = 1 << 16
 _ON_TERMINAL = (
@@ -27,14 +24,15 @@ _ON_TERMINAL = (
 
 def serve_terminal(phone: Phone, request: ShellRequest, stream: Stream) -> None:
     """Run one command on a terminal of its own; a phone that cannot start it refuses the stream."""
-    ours, theirs = os.openpty()
     try:
-        process = _start(phone, request, os.ttyname(theirs))
+        ours, path = phone.open_terminal()
+    except OSError:
+        return
+    try:
+        process = _start(phone, request, path)
     except OSError:
         os.close(ours)
         return
-    finally:
-        os.close(theirs)
     stream.accept()
     stream.when_gone(lambda: _hang_up(process, ours))
     feeder = threading.Thread(target=_feed, args=(stream, ours), name="terminal-input")
@@ -83,19 +81,12 @@ def _feed(stream: Stream, terminal: int) -> None:
             if kind == Id.STDIN:
                 _write(terminal, data)
             elif kind == Id.WINDOW_SIZE:
-                _resize(terminal, bytes(data))
+                resize(terminal, bytes(data))
 
 
 def _write(terminal: int, data: bytes | memoryview) -> None:
     while data:
         data = data[os.write(terminal, data) :]
-
-
-def _resize(terminal: int, size: bytes) -> None:
-    """Take a window's size, ``ROWSxCOLUMNS,WIDTHxHEIGHT`` with the latter in pixels; any other text is ignored."""
-    found = re.fullmatch(rb"(\d{1,4})x(\d{1,4}),(\d{1,4})x(\d{1,4})\0?", size)
-    if found:
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", *map(int, found.groups())))
 
 
 def _hang_up(process: subprocess.Popen[bytes], terminal: int) -> None:

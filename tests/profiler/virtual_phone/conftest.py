@@ -18,6 +18,7 @@ import pytest
 from profiler.virtual_phone.daemon import Daemon, listen
 from profiler.virtual_phone.faults import Fault
 from profiler.virtual_phone.protocol import MAX_PAYLOAD, VERSION, Command, Packet, read_packet
+from profiler.virtual_phone.terminal import open_pseudo_terminal
 
 
 class FolderPhone:
@@ -64,6 +65,9 @@ class FolderPhone:
         )
         self.processes.append(process)
         return process
+
+    def open_terminal(self) -> tuple[int, str]:
+        return open_pseudo_terminal(Path("/dev/ptmx"))
 
     def resolve(self, path: str) -> Path:
         place = (self.root / path.lstrip("/")).resolve()

@@ -76,6 +76,15 @@ def test_it_says_what_it_is_and_what_to_type_next_and_leaves_nothing(start, adb_
     assert (phone.ended(), list((tmp_path / "temporary").iterdir())) == (0, [])
 
 
+def test_who_types_adb_shell_gets_a_terminal_of_the_phones_own(start, adb_server) -> None:
+    phone = start()
+    adb_server("connect", phone.address)
+    told = adb_server("-s", phone.address, "shell", "-t", "-t", "tty; id -un; exit 6")
+    adb_server("disconnect", phone.address)
+
+    assert (told.stdout, told.returncode) == (b"/dev/pts/0\r\nshell\r\n", 6)
+
+
 def test_a_phone_with_a_folder_of_its_own_keeps_its_data(start, adb_server, tmp_path: Path) -> None:
     root = tmp_path / "phone"
     seen = []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -83,14 +84,16 @@ def test_control_c_interrupts_the_command_that_runs(open_terminal) -> None:
     assert (b"stopped\r\n" in terminal.show_until(b"nothing"), terminal.exit_code) == (True, 5)
 
 
-def test_everything_on_the_terminal_gets_sighup_when_the_host_goes(open_terminal, phone) -> None:
+def test_the_command_on_the_terminal_gets_sighup_when_the_host_goes(open_terminal, phone) -> None:
     terminal = open_terminal("trap 'echo over > data/over; exit' HUP; echo ready; while :; do sleep 0.05; done")
     terminal.show_until(b"ready")
 
     terminal.host.wire.close()
-    phone.processes[0].wait(timeout=10)
+    over, deadline = phone.root / "data/over", time.monotonic() + 10
+    while not (over.exists() and over.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
-    assert (phone.root / "data/over").read_text() == "over\n"
+    assert over.read_text() == "over\n"
 
 
 def test_the_real_adb_allocates_a_terminal(adb) -> None:
