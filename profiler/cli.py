@@ -10,7 +10,7 @@ import typer
 
 from parsers.console import run_command, tell
 from parsers.errors import ParsersError
-from profiler import cli_collect, cli_detect, cli_phones, cli_runner, cli_virtual
+from profiler import cli_collect, cli_detect, cli_phones, cli_power, cli_runner, cli_virtual
 from profiler.cli_common import (
     JsonOption,
     LayersOption,
@@ -35,6 +35,7 @@ app = typer.Typer(
 cli_collect.register(app)
 cli_detect.register(app)
 cli_phones.register(app)
+cli_power.register(app)
 cli_runner.register(app)
 cli_virtual.register(app)
 

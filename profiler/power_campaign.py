@@ -178,12 +178,13 @@ class PowerCampaign:
             case ["run", job, _, status]:
                 self._campaign.tell(f"power of {job} {status}, {len(left) - 1} to go")
                 return 1
+            case ["phone", *pairs]:
+                self._campaign.hear(words)
+                if left and not self._still_charges and "status=discharging" not in pairs:
+                    minutes = _duration_s(left) / 60
+                    self._campaign.tell(f"PULL ITS CABLE: {_layers(len(left))} to loop for power, {minutes:.0f} min")
             case _:
                 self._campaign.hear(words)
-        match words:
-            case ["phone", *pairs] if left and "status=discharging" not in pairs and not self._still_charges:
-                minutes = _duration_s(left) / 60
-                self._campaign.tell(f"PULL ITS CABLE: {len(left)} layers are looped for their power, {minutes:.0f} min")
         return 0
 
     def _await_return(self, gone: DeviceGoneError, left: Sequence[RunPlan]) -> None:
@@ -193,7 +194,7 @@ class PowerCampaign:
         told = time.strftime("%H:%M", time.localtime(time.time() + _duration_s(left)))
         reason: DeviceGoneError | DeviceNotReadyError = gone
         while time.monotonic() < deadline_s:
-            self._campaign.tell(f"loops {len(left)} layers by itself; plug it in again at {told}, not before")
+            self._campaign.tell(f"loops {_layers(len(left))} by itself; plug it in again at {told}, not before")
             if self._stop.wait(self._patience.look_s):
                 raise StoppedError
             if time.monotonic() > ends_s:
@@ -224,7 +225,7 @@ def refusals(rows: Sequence[Row]) -> list[str]:
         known = row.measurement
         if row.execution.scope is Scope.ISOLATED and known.status is Status.OK and known.energy_mj is None:
             found[row.provenance.device, _reason(row)] += 1
-    return [f"{device}: {count} {_layers(count)} without energy: {why}" for (device, why), count in found.items()]
+    return [f"{device}: {_layers(count)} without energy: {why}" for (device, why), count in found.items()]
 
 
 def _reason(row: Row) -> str:
@@ -239,4 +240,4 @@ def _reason(row: Row) -> str:
 
 
 def _layers(count: int) -> str:
-    return "layer" if count == 1 else "layers"
+    return "1 layer" if count == 1 else f"{count} layers"

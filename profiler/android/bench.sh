@@ -398,7 +398,7 @@ follow() { # WORKDIR OWNER
         [ -s detached.code ] || [ ! -d "/proc/$pid" ] || working=1
         while read -r line <&4; do echo "$line"; done
         [ -n "$working" ] || break
-        sleep 2
+        sleep 5
     done
     cat detached.err >&2
     [ -s detached.code ] || fail "the detached batch was cut off" 75
