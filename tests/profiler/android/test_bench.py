@@ -369,6 +369,22 @@ def test_a_phone_whose_log_cannot_be_read_brings_its_runs_back_all_the_same(phon
     assert (done.returncode, done.stderr, packed(phone)) == (0, "", ["out/conv/run-0/log"])
 
 
+def test_a_phone_without_room_for_its_log_brings_its_runs_back_all_the_same(phone: FakePhone):
+    phone.bench("lock", "me", "600")
+    send_bundle(phone)
+    tar = phone.home / "bin" / "tar"
+    tar.write_text(
+        f"#!{phone.home / 'bin' / 'sh'}\n"
+        'if [ "$1" = -cf ] && [ -f out/logcat.txt ]; then echo "no room" >&2; exit 1; fi\n'
+        f'exec {shutil.which("tar")} "$@"\n'
+    )
+    tar.chmod(0o755)
+
+    done = phone.bench(*batch_words(phone))
+
+    assert (done.returncode, packed(phone)) == (0, ["out/conv/run-0/log"])
+
+
 def test_a_log_that_was_packed_once_is_not_replaced_by_what_the_phone_still_has(phone: FakePhone):
     phone.bench("lock", "me", "600")
     send_bundle(phone)
