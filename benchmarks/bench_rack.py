@@ -33,7 +33,7 @@ PROCESSES = 3
 BUDGET_MS = 400
 SLEEPING_JOBS = 34
 """With three processes each about a batch of 100 runs."""
-COLLECT = ("collect", "--policy", "strict", "--battery", "10-100", "--processes", str(PROCESSES))
+COLLECT = ("collect", "--battery", "10-100", "--processes", str(PROCESSES))
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
         folder = Path(name)
         match arguments.what:
             case "overhead":
-                overhead(arguments.suite, folder)
+                overhead(arguments.suite, arguments.policy, folder)
             case "loop":
                 loop(arguments.suite, folder)
             case "scale":
@@ -55,21 +55,22 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=("overhead", "loop", "scale"))
     parser.add_argument("--suite", default="demo")
+    parser.add_argument("--policy", choices=("strict", "quick"), default="strict")
     parser.add_argument("--phones", type=int, default=8)
     return parser.parse_args()
 
 
-def overhead(suite: str, folder: Path) -> None:
+def overhead(suite: str, policy: str, folder: Path) -> None:
     """Collect a suite on one phone and print wall time over measuring time, and services per batch."""
     with virtual_rack(["flagship"], folder / "phones") as (phones, environment):
         services_before = services(phones[0])
-        wall_s = collect(["--all", "--suite", suite, "--campaign", "overhead"], environment, folder)
+        wall_s = collect(["--all", "--suite", suite, "--policy", policy, "--campaign", "overhead"], environment, folder)
         opened = services(phones[0]) - services_before
     campaign = folder / "runs" / "overhead"
     measured = [measuring_s(log) for log in campaign.glob(f"*/*/{RUN_PREFIX}*/runner.log")]
-    looks = sum(1 for _ in (next(campaign.glob("*/sentinels.csv"))).open()) - 1
+    looks = sum(len(path.read_text().splitlines()) - 1 for path in campaign.glob("*/sentinels.csv"))
     print(
-        f"{suite}: {len(measured)} runs in {wall_s:.1f} s, of which {sum(measured):.1f} s measuring, {looks} sentinel runs"
+        f"{suite}, {policy}: {len(measured)} runs in {wall_s:.1f} s, of which {sum(measured):.1f} s measuring; {looks} sentinel runs"
     )
     print(f"wall / measuring: {wall_s / sum(measured):.3f}")
     print(f"services opened: {opened}, {100 * opened / len(measured):.1f} per 100 runs")

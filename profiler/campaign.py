@@ -173,11 +173,12 @@ class Campaign:
         self._work(sentinel_plans(self.sentinels.next_number, self._cpus, self._settings), {})
 
     def _cool_down(self) -> None:
-        for _ in range(self._patience.cool_downs):
+        """Look again at once, since one look may have met a neighbour's burst; then wait before each further one."""
+        for tries in range(1 + self._patience.cool_downs):
             change = self.sentinels.change(self.sentinels.next_number - 1)
             told = "unknown" if change is None else f"{change:+.0%}"
             self.tell(f"cooling down: sentinel {told} against the start")
-            if self._stop.wait(self._patience.cool_down_s):
+            if tries and self._stop.wait(self._patience.cool_down_s):
                 raise StoppedError
             self._look()
             if self.sentinels.is_steady(self.sentinels.next_number - 1):
