@@ -22,7 +22,7 @@ from adbutils import AdbClient, AdbDevice
 from virtual_rack import VirtualPhone, profile, sleeping_runtime, virtual_rack
 
 from parsers.jobs import RUN_PREFIX
-from parsers.logcat import parse_threadtime
+from parsers.runlog import parse_runlog
 from parsers.schema import layer_to_json
 from profiler.microbench import layer_model
 from profiler.plan import RunPlan, render_plan
@@ -68,11 +68,12 @@ def overhead(suite: str, policy: str, folder: Path) -> None:
         opened = services(phones[0]) - services_before
     campaign = folder / "runs" / "overhead"
     measured = [measuring_s(log) for log in campaign.glob(f"*/*/{RUN_PREFIX}*/runner.log")]
-    looks = sum(len(path.read_text().splitlines()) - 1 for path in campaign.glob("*/sentinels.csv"))
+    looks = [float(line.rpartition(",")[2]) for path in campaign.glob("*/sentinels.csv") for line in rows_of(path)]
+    busy_s = sum(measured) + sum(looks)
     print(
-        f"{suite}, {policy}: {len(measured)} runs in {wall_s:.1f} s, of which {sum(measured):.1f} s measuring; {looks} sentinel runs"
+        f"{suite}, {policy}: {len(measured)} runs in {wall_s:.1f} s, of which {sum(measured):.1f} s measuring and {sum(looks):.1f} s in {len(looks)} sentinel runs"
     )
-    print(f"wall / measuring: {wall_s / sum(measured):.3f}")
+    print(f"wall / measuring, sentinels included: {wall_s / busy_s:.3f}")
     print(f"services opened: {opened}, {100 * opened / len(measured):.1f} per 100 runs")
 
 
@@ -141,11 +142,14 @@ def services(phone: VirtualPhone) -> int:
     return int(phone.order("services").rpartition(" ")[2])
 
 
+def rows_of(path: Path) -> list[str]:
+    """The lines of a CSV file behind its head."""
+    return path.read_text().splitlines()[1:]
+
+
 def measuring_s(log: Path) -> float:
-    """How long a run took on the phone, by the phone's own clock, from its first record to its last."""
-    records = [line.message for line in parse_threadtime(log.read_bytes())]
-    first, last = (int(record.partition("monotonic_ns=")[2].split()[0]) for record in (records[0], records[-1]))
-    return (last - first) / 1e9
+    """How long a run took on the phone, by the phone's own clock."""
+    return parse_runlog(log.read_bytes()).took_s or 0.0
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ class RunLog:
     """Numbers that are missing below the highest one seen; what is missing behind a cut has no known number."""
     slept: bool = False
     """The device was suspended during the run, which makes it ``lost``."""
+    took_s: float | None = None
+    """From the first record to the last, by the clock that stands still while the device sleeps."""
 
     protocol: int | None = None
     runtime_version: str | None = None
@@ -171,6 +173,7 @@ def _whole(records: Sequence[Record]) -> RunLog:
         phone_before=_phone(records, "before"),
         phone_after=_phone(records, "after"),
     )
+    run = replace(run, took_s=_passed_ns(start, end, "monotonic_ns") / 1e9)
     if _slept_ns(start, end) > _SLEEP_TOLERANCE_NS:
         return replace(run, status=Status.LOST, detail="the device slept during the run", slept=True)
     return _measured(run, records) if run.status is Status.OK else run
@@ -258,5 +261,8 @@ def _memory_mb(memory: Record | None, key: str, *, net: bool = True) -> float | 
 
 def _slept_ns(start: Record, end: Record) -> int:
     """How much more time passed by the clock that counts suspended time than by the one that does not."""
-    boottime, monotonic = (end.integer(key) - start.integer(key) for key in ("boottime_ns", "monotonic_ns"))
-    return boottime - monotonic
+    return _passed_ns(start, end, "boottime_ns") - _passed_ns(start, end, "monotonic_ns")
+
+
+def _passed_ns(start: Record, end: Record, clock: str) -> int:
+    return end.integer(clock) - start.integer(clock)

@@ -106,6 +106,7 @@ class Campaign:
         wants_power = settings.power != "none" and isinstance(device, Detachable)
         self.schedule = Schedule(store, device.name, jobs, settings, claims, wants_power=wants_power)
         self._most_bytes = most_bytes
+        self._digests: dict[str, str] = {}
         self._temperature_c: float | None = None
         self._battery_percent: float | None = None
 
@@ -150,7 +151,7 @@ class Campaign:
         self._store.clean(self._device.name)
 
     def _next_batch(self) -> _Batch:
-        batch = _Batch(self._settings, on_device=self._device.models(), most_bytes=self._most_bytes)
+        batch = _Batch(self._settings, self._digests, on_device=self._device.models(), most_bytes=self._most_bytes)
         for job, run in self.schedule.pending():
             if batch.is_full:
                 break
@@ -269,10 +270,14 @@ class Campaign:
 class _Batch:
     """Runs that one start of the runner works through, and the models that the device lacks for them."""
 
-    def __init__(self, settings: CampaignSettings, *, on_device: frozenset[str], most_bytes: int) -> None:
+    def __init__(
+        self, settings: CampaignSettings, digests: dict[str, str], *, on_device: frozenset[str], most_bytes: int
+    ) -> None:
+        """Take ``digests``, the SHA-256 of the models made so far by job; it is added to."""
         self.plans: list[RunPlan] = []
         self.models: dict[str, bytes] = {}
-        self._settings, self._on_device, self._most_bytes = settings, on_device, most_bytes
+        self._settings, self._digests = settings, digests
+        self._on_device, self._most_bytes = on_device, most_bytes
 
     def __bool__(self) -> bool:
         return bool(self.plans)
@@ -283,11 +288,12 @@ class _Batch:
 
     def add(self, job: Job, run: int) -> JobSpec:
         """Add a run of a job; returns the job's specification with its model named."""
-        model = job.model()
-        digest = hashlib.sha256(model).hexdigest()
-        spec = replace(job.spec, model_sha256=digest)
-        if digest not in self._on_device:
-            self.models[digest] = model
+        if self._digests.get(job.spec.job) not in self._on_device:
+            model = job.model()
+            digest = self._digests[job.spec.job] = hashlib.sha256(model).hexdigest()
+            if digest not in self._on_device:
+                self.models[digest] = model
+        spec = replace(job.spec, model_sha256=self._digests[job.spec.job])
         self.plans.append(run_plan(spec, run, self._settings))
         return spec
 

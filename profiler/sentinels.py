@@ -100,6 +100,8 @@ class Reading:
     wall_ms: float | None
     """Lower quartile over the iterations, ``None`` where there are none: a slower clock moves all of them, a neighbour only
     the upper ones."""
+    took_s: float | None
+    """The whole run, by the phone's clock; ``None`` where its log does not tell."""
 
 
 def is_sentinel(job: str) -> bool:
@@ -140,7 +142,7 @@ def read_sentinel(folder: Path, job: str, number: int) -> Reading:
     log = hear(folder).log
     walls_us = sorted(log.wall_us)
     wall_ms = walls_us[(len(walls_us) - 1) // 4] / 1e3 if walls_us else None
-    return Reading(number=number, sentinel=job, status=log.status, wall_ms=wall_ms)
+    return Reading(number=number, sentinel=job, status=log.status, wall_ms=wall_ms, took_s=log.took_s)
 
 
 class SentinelLog:
@@ -179,8 +181,8 @@ class SentinelLog:
             writer = csv.writer(handle, lineterminator="\n")
             if new:
                 writer.writerow([item.name for item in fields(Reading)])
-            wall = "" if reading.wall_ms is None else f"{reading.wall_ms:.6f}"
-            writer.writerow([reading.number, reading.sentinel, reading.status.value, wall])
+            wall, took = ("" if value is None else f"{value:.6f}" for value in (reading.wall_ms, reading.took_s))
+            writer.writerow([reading.number, reading.sentinel, reading.status.value, wall, took])
             handle.flush()
             os.fsync(handle.fileno())
 
@@ -238,4 +240,5 @@ def _reading(cells: Mapping[str, str]) -> Reading:
         sentinel=cells["sentinel"],
         status=Status(cells["status"]),
         wall_ms=float(cells["wall_ms"]) if cells["wall_ms"] else None,
+        took_s=float(cells["took_s"]) if cells["took_s"] else None,
     )

@@ -23,6 +23,8 @@ OPSET = 17
 IR_VERSION = 8
 """Every ONNX Runtime from 1.17 on loads these."""
 
+_MOST_DRAWN = 2**20
+
 _PASSES_ON = frozenset({"Unsqueeze", "Reshape", "Squeeze"})
 """Operators between a weight and the one that uses it."""
 
@@ -96,8 +98,14 @@ def _values(shape: Shape, use: _Use, generator: np.random.Generator) -> NDArray[
         case ("BatchNormalization", 1 | 4) | ("Mul" | "Div", _):
             return generator.uniform(0.8, 1.2, shape).astype(np.float32)
         case _:
-            return np.float32(0.1) * generator.standard_normal(shape, dtype=np.float32)
+            return _normal(shape, 0.1, generator)
 
 
 def _he_normal(shape: Shape, fan_in: int, generator: np.random.Generator) -> NDArray[np.float32]:
-    return np.float32(math.sqrt(2 / fan_in)) * generator.standard_normal(shape, dtype=np.float32)
+    return _normal(shape, math.sqrt(2 / fan_in), generator)
+
+
+def _normal(shape: Shape, deviation: float, generator: np.random.Generator) -> NDArray[np.float32]:
+    """Draw normal values; beyond :data:`_MOST_DRAWN` they repeat, which no kernel notices and a campaign's start does."""
+    drawn = generator.standard_normal(min(math.prod(shape), _MOST_DRAWN), dtype=np.float32)
+    return np.resize(np.float32(deviation) * drawn, shape)

@@ -20,7 +20,7 @@ def look(number: int) -> list[tuple[str, int]]:
 def readings(log: SentinelLog, walls: dict[int, tuple[float | None, float | None]]) -> None:
     for number, pair in walls.items():
         for sentinel, wall in zip(SENTINELS, pair, strict=True):
-            log.add(Reading(number=number, sentinel=sentinel, status=Status.OK, wall_ms=wall))
+            log.add(Reading(number=number, sentinel=sentinel, status=Status.OK, wall_ms=wall, took_s=0.3))
 
 
 def test_one_sentinel_is_bound_by_computing_and_the_other_by_memory() -> None:
@@ -73,11 +73,11 @@ def test_readings_outlive_the_program_and_are_written_once(tmp_path: Path) -> No
     again = SentinelLog(path)
 
     assert path.read_text().splitlines() == [
-        "number,sentinel,status,wall_ms",
-        f"0,{COMPUTE},ok,10.000000",
-        f"0,{BANDWIDTH},ok,20.000000",
-        f"1,{COMPUTE},ok,10.000000",
-        f"1,{BANDWIDTH},ok,",
+        "number,sentinel,status,wall_ms,took_s",
+        f"0,{COMPUTE},ok,10.000000,0.300000",
+        f"0,{BANDWIDTH},ok,20.000000,0.300000",
+        f"1,{COMPUTE},ok,10.000000,0.300000",
+        f"1,{BANDWIDTH},ok,,0.300000",
     ]
     assert again.next_number == 2
     assert again.baseline_ms(BANDWIDTH) == 20.0
