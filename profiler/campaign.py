@@ -34,7 +34,7 @@ from profiler.sentinels import (
 from profiler.settings import CampaignSettings
 from profiler.store import CampaignStore
 
-BATCH_RUNS = 100
+BATCH_RUNS = 200
 BATCH_BYTES = 512 * 2**20
 """The most models, in bytes, that one batch sends to the device."""
 LEAST_BATCH_BYTES = 16 * 2**20

@@ -55,21 +55,28 @@ def fill_weights(light: onnx.ModelProto, *, seed: int) -> onnx.ModelProto:
     uses = _uses(graph.node)
     generator = np.random.default_rng(seed)
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    filled: dict[str, TensorProto] = {}
+    weights: dict[str, Shape] = {}
     kept: list[NodeProto] = []
     for node in graph.node:
         if node.op_type == "ConstantOfShape":
-            shape = tuple(onnx.numpy_helper.to_array(constants[node.input[0]]).tolist())
-            filled[node.output[0]] = _weight(node.output[0], shape, uses, generator)
+            weights[node.output[0]] = tuple(onnx.numpy_helper.to_array(constants[node.input[0]]).tolist())
         else:
             kept.append(node)
     read = {tensor for node in kept for tensor in node.input}
-    filled |= {name: tensor for name, tensor in constants.items() if name in read}
-    inputs = [value for value in graph.input if value.name in read and value.name not in filled]
-    whole = onnx.helper.make_graph(kept, graph.name, inputs, graph.output, list(filled.values()))
-    return onnx.helper.make_model(
-        whole, opset_imports=light.opset_import, ir_version=IR_VERSION, producer_name="autocomet"
+    constant = {name: tensor for name, tensor in constants.items() if name in read}
+    inputs = [value for value in graph.input if value.name in read - weights.keys() - constant.keys()]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(kept, graph.name, inputs, graph.output),
+        opset_imports=light.opset_import,
+        ir_version=IR_VERSION,
+        producer_name="autocomet",
     )
+    for name, shape in weights.items():  # in place: making a graph copies all that it is given, hundreds of megabytes
+        use = uses.get(name, _Use(op="", index=0))
+        tensor = model.graph.initializer.add(name=name, dims=shape, data_type=TensorProto.FLOAT)
+        tensor.raw_data = _values(shape, use, generator).tobytes()
+    model.graph.initializer.extend(constant.values())
+    return model
 
 
 def _uses(nodes: Iterable[NodeProto]) -> Mapping[str, _Use]:
@@ -80,11 +87,6 @@ def _uses(nodes: Iterable[NodeProto]) -> Mapping[str, _Use]:
             through = uses.get(node.output[0]) if node.op_type in _PASSES_ON else None
             uses[tensor] = through or _Use(op=node.op_type, index=index)
     return uses
-
-
-def _weight(name: str, shape: Shape, uses: Mapping[str, _Use], generator: np.random.Generator) -> TensorProto:
-    use = uses.get(name, _Use(op="", index=0))
-    return onnx.numpy_helper.from_array(_values(shape, use, generator), name)
 
 
 def _values(shape: Shape, use: _Use, generator: np.random.Generator) -> NDArray[np.float32]:
