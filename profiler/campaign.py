@@ -10,14 +10,16 @@ import hashlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from parsers.jobs import FIRST_POWER_RUN, RUN_PREFIX, JobSpec, write_verdict
+from parsers.jobs import FIRST_POWER_RUN, RUN_PREFIX, write_verdict
 from parsers.schema import DeviceKind, Status
+from profiler.batches import Batch, Batches
 from profiler.device import BatchOrder, Detachable, Device, DeviceFacts
 from profiler.errors import DeviceNotReadyError, ProfilerError, RunnerError
-from profiler.job_plans import Job, choose_cores, run_plan
+from profiler.job_plans import Job, choose_cores
 from profiler.logcat_split import split_among_runs
 from profiler.plan import RunPlan, render_plan
 from profiler.schedule import Claims, Schedule
@@ -33,12 +35,6 @@ from profiler.sentinels import (
 )
 from profiler.settings import CampaignSettings
 from profiler.store import CampaignStore
-
-BATCH_RUNS = 200
-BATCH_BYTES = 512 * 2**20
-"""The most models, in bytes, that one batch sends to the device."""
-LEAST_BATCH_BYTES = 16 * 2**20
-"""A device on which not even this much fits is full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +102,6 @@ class Campaign:
         wants_power = settings.power != "none" and isinstance(device, Detachable)
         self.schedule = Schedule(store, device.name, jobs, settings, claims, wants_power=wants_power)
         self._most_bytes = most_bytes
-        self._digests: dict[str, str] = {}
         self._temperature_c: float | None = None
         self._battery_percent: float | None = None
 
@@ -138,28 +133,21 @@ class Campaign:
             DeviceNotReadyError: the phone does not get its old speed back.
             StoppedError: the stop was asked for.
         """
-        while batch := self._next_batch():
-            plans = list(self._with_sentinels(batch))
-            self._work(plans, batch.models)
-            self.schedule.finish()
-            if self._every and not self.sentinels.is_steady(self.sentinels.next_number - 1):
-                self._cool_down()
+        begin = partial(self._store.begin, self._device.name)
+        with Batches(self.schedule, begin, self._settings, most_bytes=self._most_bytes) as batches:
+            while batch := batches.take(self._device.models()):
+                batches.look_ahead(batch, self._device.models())
+                self._work(list(self._with_sentinels(batch)), batch.models)
+                self.schedule.finish()
+                if self._every and not self.sentinels.is_steady(self.sentinels.next_number - 1):
+                    self._cool_down()
 
     def clear(self) -> None:
         """Remove what the campaign has put on the device, and what the store keeps for unfinished work."""
         self._device.clear()
         self._store.clean(self._device.name)
 
-    def _next_batch(self) -> _Batch:
-        batch = _Batch(self._settings, self._digests, on_device=self._device.models(), most_bytes=self._most_bytes)
-        for job, run in self.schedule.pending():
-            if batch.is_full:
-                break
-            if self.schedule.claim(job.spec.job):
-                self._store.begin(self._device.name, batch.add(job, run))
-        return batch
-
-    def _with_sentinels(self, batch: _Batch) -> Iterator[RunPlan]:
+    def _with_sentinels(self, batch: Batch) -> Iterator[RunPlan]:
         """Put a look before the first run, after the last, and between every so many."""
         number = self.sentinels.next_number
         for index, plan in enumerate(batch.plans):
@@ -265,37 +253,6 @@ class Campaign:
             status = self.schedule.record(job, run)
             self.tell(f"{job} {status}")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-class _Batch:
-    """Runs that one start of the runner works through, and the models that the device lacks for them."""
-
-    def __init__(
-        self, settings: CampaignSettings, digests: dict[str, str], *, on_device: frozenset[str], most_bytes: int
-    ) -> None:
-        """Take ``digests``, the SHA-256 of the models made so far by job; it is added to."""
-        self.plans: list[RunPlan] = []
-        self.models: dict[str, bytes] = {}
-        self._settings, self._digests = settings, digests
-        self._on_device, self._most_bytes = on_device, most_bytes
-
-    def __bool__(self) -> bool:
-        return bool(self.plans)
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.plans) >= BATCH_RUNS or sum(map(len, self.models.values())) >= self._most_bytes
-
-    def add(self, job: Job, run: int) -> JobSpec:
-        """Add a run of a job; returns the job's specification with its model named."""
-        if self._digests.get(job.spec.job) not in self._on_device:
-            model = job.model()
-            digest = self._digests[job.spec.job] = hashlib.sha256(model).hexdigest()
-            if digest not in self._on_device:
-                self.models[digest] = model
-        spec = replace(job.spec, model_sha256=self._digests[job.spec.job])
-        self.plans.append(run_plan(spec, run, self._settings))
-        return spec
 
 
 def _number(text: str | None) -> float | None:

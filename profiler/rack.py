@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from parsers.errors import ParsersError
 from parsers.jobs import DeviceRecord
-from profiler.campaign import BATCH_BYTES, LEAST_BATCH_BYTES, Campaign, Patience, Progress, Report, StoppedError
+from profiler.batches import BATCH_BYTES, LEAST_BATCH_BYTES
+from profiler.campaign import Campaign, Patience, Progress, Report, StoppedError
 from profiler.device import Conditions, Detachable, Device, DeviceFacts, RunnerInstall
 from profiler.errors import CampaignError, DeviceGoneError, DeviceNotReadyError, ProfilerError, StorageFullError
 from profiler.job_plans import plan_jobs
