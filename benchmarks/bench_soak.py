@@ -144,10 +144,9 @@ def soak(
             break
         if code is not None:
             if code not in {3, -9}:
-                counts.wrong.append(
-                    f"collect ended with exit code {code}: {(folder / 'collect.log').read_text()[-400:]}"
-                )
-                break
+                said = (folder / "collect.log").read_text().splitlines()[-1]
+                counts.wrong.append(f"collect ended with exit code {code}: {said}")
+                print(counts.wrong[-1], file=sys.stderr, flush=True)
             program = start(command, environment, folder)
         now_s = time.monotonic()
         for end in [end for end in ending if end[0] <= now_s or now_s > deadline_s]:
