@@ -13,7 +13,14 @@ from parsers.schema import Row
 from parsers.stats import parse_campaign, write_stats
 from profiler.campaign import Patience, Report
 from profiler.device import Conditions, Device
-from profiler.errors import CampaignError, DeviceBusyError, DeviceGoneError, DeviceNotReadyError, StorageFullError
+from profiler.errors import (
+    CampaignError,
+    DeviceBusyError,
+    DeviceGoneError,
+    DeviceNotReadyError,
+    RunnerBuildError,
+    StorageFullError,
+)
 from profiler.local import LocalDevice
 from profiler.power import attach_monitor, parse_power_option
 from profiler.rack import Shortfall, collect_rack
@@ -100,6 +107,10 @@ def open_bench(
     from profiler.android.phone import AdbDevice, find_phones  # noqa: PLC0415
 
     wires = wires or Wires()
+    if wires.runtime is not None and not wires.runtime.is_file():
+        raise RunnerBuildError(
+            f"There is no file {wires.runtime}. Name the AAR of onnxruntime-android, or leave out --runtime."
+        )
     wanted = None if settings.device == ALL else tuple(settings.device.split("+"))
     phones = find_phones(wanted, servers=wires.servers)
     unusable = survey(servers_from(wires.servers)).unusable if wanted is None else ()

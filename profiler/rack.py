@@ -117,10 +117,9 @@ class _Worker:
         except (ProfilerError, ParsersError) as reason:
             error = reason
         except OSError as reason:
-            error = CampaignError(
-                f"{self._store.root}: {reason.strerror or reason}. The same command goes on from here."
-            )
-        if error:
+            where = reason.filename or self._store.root
+            error = CampaignError(f"{where}: {reason.strerror or reason}. The same command goes on from here.")
+        if error and self._campaign:
             self._say(str(error))
         if self._group:
             done = self._campaign.schedule.done_jobs if self._campaign else frozenset()

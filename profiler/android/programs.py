@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from profiler.abi import Abi
 from profiler.android.lookup import PhoneLook
-from profiler.errors import DeviceNotReadyError
+from profiler.errors import DeviceNotReadyError, RunnerBuildError
 from profiler.runner_build import host_runner, host_runtime, runner_sha256, runtime_version
 
 RUNNER = "runner"
@@ -53,6 +54,8 @@ def programs_for(look: PhoneLook, runtime: Path | None) -> Programs:
         RunnerBuildError: the runner cannot be built, or no runtime is there.
     """
     if look.is_virtual:
+        if runtime is not None and zipfile.is_zipfile(runtime):
+            raise RunnerBuildError(f"{runtime} is for Android; a virtual phone runs Linux. Leave out --runtime.")
         library = runtime or host_runtime()
         return Programs(
             runner=Program(name=RUNNER, path=host_runner(), sha256=runner_sha256(host_runner())),

@@ -120,13 +120,15 @@ def test_a_packet_of_absurd_length_is_not_waited_for():
         list(run(phone))
 
 
-def serve_sync(answer: bytes, size: int) -> Callable[[socket.socket], None]:
-    """Take one file, give an answer, then tell a size."""
+def serve_sync(answer: bytes, size: int, *, taken: list[bytes] | None = None) -> Callable[[socket.socket], None]:
+    """Take one file, block by block, give an answer, then tell a size."""
 
     def serve(connection: socket.socket) -> None:
         accept(connection)
         while (header := read(connection, 8))[:4] != b"DONE":
-            read(connection, int.from_bytes(header[4:], "little"))
+            block = read(connection, int.from_bytes(header[4:], "little"))
+            if taken is not None and header[:4] == b"DATA":
+                taken.append(block)
         connection.sendall(answer)
         read(connection, 8 + len(str(REMOTE)))
         connection.sendall(struct.pack("<4s3I", b"STAT", 0o100644, size, 0))
@@ -142,8 +144,12 @@ OKAY = struct.pack("<4sI", b"OKAY", 0)
 
 
 def test_a_file_larger_than_a_block_is_pushed_and_counted():
-    with wire(serve_sync(OKAY, 200_000)) as phone:
+    taken: list[bytes] = []
+    with wire(serve_sync(OKAY, 200_000, taken=taken)) as phone:
         Sync("S1", phone).push([b"x" * 150_000, b"y" * 50_000], REMOTE)
+
+    assert b"".join(taken) == b"x" * 150_000 + b"y" * 50_000
+    assert max(map(len, taken)) <= 64 * 1024
 
 
 def test_a_file_that_arrives_in_part_is_an_error():
