@@ -383,6 +383,7 @@ def test_a_run_that_hangs_is_killed_in_time_and_the_next_one_goes_on(runner: Pat
         status=Status.TIMED_OUT,
         detail="killed after 1 s",
         complete=True,
+        took_s=pytest.approx(1, abs=0.5),
         protocol=1,
         runtime_version=runtime_version(),
         providers=log_of(hanging).providers,
