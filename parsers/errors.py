@@ -9,6 +9,8 @@
     ├── OrtProfileError        an ONNX Runtime profile cannot be read
     ├── PowerSamplesError      a recording of power cannot be read
     ├── EnergyRefusedError     a recording of power is whole, but tells no energy
+    ├── DumpError              a dump is absent, of no known kind, or not what it is said to be
+    ├── PublishedError         a published table is not the one it is said to be
     └── StatsError             a stats table is absent, torn or of another version
 """
 
@@ -41,6 +43,14 @@ class PowerSamplesError(ParsersError):
 
 class EnergyRefusedError(ParsersError):
     """A recording of power is whole, but tells no energy; its text is the reason, and the energy is null."""
+
+
+class DumpError(ParsersError):
+    """A dump is absent, of no known kind, or not what it is said to be."""
+
+
+class PublishedError(ParsersError):
+    """A published table is not the one it is said to be."""
 
 
 class StatsError(ParsersError):

@@ -33,6 +33,8 @@ class Scope(StrEnum):
     """The node inside its whole network."""
     BLOCK = "block"
     """An inverted residual, measured as one unit."""
+    NETWORK = "network"
+    """A whole network of which no layer is known; somebody's published end-to-end time."""
 
 
 class Status(StrEnum):
@@ -165,7 +167,7 @@ class Context:
 class Execution:
     """How the layer was run."""
 
-    scope: Scope = _column("category", "isolated, in_network or block", default=Scope.ISOLATED)
+    scope: Scope = _column("category", "isolated, in_network, block or network", default=Scope.ISOLATED)
     provider: str = _column("category", "execution provider asked for", default="cpu")
     provider_used: str | None = _column("category", "execution provider that ran the layer's nodes", default=None)
     threads: int = _column("1", "intra-operator threads", default=1)
@@ -311,6 +313,25 @@ def row_values(row: Row) -> dict[str, Value]:
         "padding": layer.padding,
     }
     for part in (layer, row.context, row.execution, row.measurement, row.provenance):
+        for item in fields(part):
+            values[item.name] = _to_cell(item.name, getattr(part, item.name))
+    return values
+
+
+def sparse_row_values(
+    known: Mapping[str, Value],
+    *,
+    context: Context,
+    execution: Execution,
+    measurement: Measurement,
+    provenance: Provenance,
+) -> dict[str, Value]:
+    """Flatten a row whose layer is known in part only: other people's profiles name operators without their shapes.
+
+    ``known`` holds the architecture cells that are known, ``type`` among them; all others are null, never a default.
+    """
+    values: dict[str, Value] = dict.fromkeys(column.name for column in COLUMNS) | dict(known)
+    for part in (context, execution, measurement, provenance):
         for item in fields(part):
             values[item.name] = _to_cell(item.name, getattr(part, item.name))
     return values

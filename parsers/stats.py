@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from parsers.errors import OrtProfileError, RunLogError, StatsError
 from parsers.evidence import parse_job
 from parsers.jobs import DEVICE_FILE, JOB_FILE, read_device
-from parsers.schema import COLUMNS, SCHEMA_VERSION, Column, Row, row_values
+from parsers.schema import COLUMNS, SCHEMA_VERSION, Column, Row, Value, row_values
 
 KEY = ("campaign", "device", "job")
 """What makes a row of the table unique."""
@@ -100,7 +100,12 @@ def gather(sources: Sequence[Path], output: Path | None) -> Gathered:
 
 def rows_to_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Lay rows out as a table with the columns of ``stats.parquet``, in its order."""
-    return _to_frame(pa.Table.from_pylist([row_values(row) for row in rows], schema=_schema()))
+    return cells_to_frame(row_values(row) for row in rows)
+
+
+def cells_to_frame(cells: Iterable[Mapping[str, Value]]) -> pd.DataFrame:
+    """Lay out cells by column as a table; a column that a row lacks is null there."""
+    return _to_frame(pa.Table.from_pylist([dict(row) for row in cells], schema=_schema()))
 
 
 def write_stats(frames: pd.DataFrame | Sequence[Row], path: Path) -> int:
