@@ -5,6 +5,7 @@
     ProfilerError
     ├── PlatformError          this machine cannot measure
     ├── RunnerBuildError       the runner cannot be compiled, or the runtime is not there
+    ├── DumpOptionError        what 'profile parse' is told of a dump makes no sense
     ├── SuiteError             a suite, layer file or model yields nothing to measure
     ├── AdbServerError         an adb server cannot be reached or started
     ├── DeviceNotFoundError    no such device
@@ -37,6 +38,10 @@ class PlatformError(ProfilerError):
 
 class RunnerBuildError(ProfilerError):
     """The runner cannot be compiled, or the runtime library is not there."""
+
+
+class DumpOptionError(ProfilerError):
+    """What ``profile parse`` is told of a dump makes no sense."""
 
 
 class SuiteError(ProfilerError):
