@@ -21,13 +21,19 @@ GAIN_ERROR = 0.03
 """Relative error of current times voltage that is common to all readings, at 95 %: what data sheets of fuel gauges allow
 together (about 1 % for the current's gain, 1 % for the shunt, its temperature coefficient, 0.5 % for the voltage)."""
 
-_VOLTAGE_V = (2.5, 10.0)
+VOLTAGE_V = (2.5, 10.0)
 """One or two lithium cells."""
-_MOST_DROPPED = 0.2
-_LARGEST_ERRNO = 4095
-_USUAL_ERRNOS = (-5.0, -11.0, -16.0, -19.0, -22.0, -61.0, -110.0)
+UNITS_MA = (("µA", 1e-3), ("mA", 1.0))
+"""The units that phones have for a current, and what turns each into mA."""
+LARGEST_ERRNO = 4095
+USUAL_ERRNOS = (-5.0, -11.0, -16.0, -19.0, -22.0, -61.0, -110.0)
 """EIO, EAGAIN, EBUSY, ENODEV, EINVAL, ENODATA, ETIMEDOUT: what drivers return where a register cannot be read."""
-_LEAST_SAMPLES = 10
+LEAST_SAMPLES = 10
+"""Readings of a discharging battery that it takes to tell a unit by what an awake phone draws at least."""
+MOST_MILLI_AH = 50_000
+"""A charge counter above it is in µAh: no phone holds 50 Ah."""
+
+_MOST_DROPPED = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +85,8 @@ def battery_trace(samples: BatterySamples, windows: Windows, *, source: str = "b
     """
     inside = windows.span(samples.boottime_ns)
     refuse_charging(samples, windows)
-    good = inside & _readings(samples.current, inside)
-    if good.sum() < _LEAST_SAMPLES:
+    good = inside & are_readings(samples.current, inside)
+    if good.sum() < LEAST_SAMPLES:
         raise EnergyRefusedError(f"only {good.sum()} readings of the current between the windows' borders")
     dropped = 1 - good.sum() / inside.sum()
     if dropped > _MOST_DROPPED:
@@ -88,7 +94,7 @@ def battery_trace(samples: BatterySamples, windows: Windows, *, source: str = "b
     time_s = windows.since_loop_s(samples.boottime_ns[good])
     voltage_v = _voltage_v(samples.voltage[good])
     raw = samples.current[good]
-    scale, evidence = _scale_and_sign(raw, voltage_v)
+    scale, evidence = scale_and_sign(raw, voltage_v)
     current_ma = raw * scale
     period_s, quantum = pace_of(time_s, raw)
     trace = PowerTrace(
@@ -114,8 +120,8 @@ def refuse_charging(samples: BatterySamples, windows: Windows) -> None:
             )
 
 
-def _readings(raw: FloatArray, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which values are readings: not NaN, and not an error number or zero in a reading's place.
+def are_readings(raw: FloatArray, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which values are readings: not NaN, and not an error number or zero in a reading's place.
 
     In milliamperes an error number could be a current, so it must also lie far below what the phone draws at rest.
     """
@@ -123,8 +129,8 @@ def _readings(raw: FloatArray, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if not (known & inside).any():
         return known
     rest = float(np.percentile(np.abs(raw[known & inside]), 20))  # idle windows are longer than a fifth
-    small = (np.abs(raw) < 0.2 * rest) | (np.isin(raw, _USUAL_ERRNOS) & (np.abs(raw) < 0.6 * rest))
-    return known & ~(small & (np.abs(raw) <= _LARGEST_ERRNO))
+    small = (np.abs(raw) < 0.2 * rest) | (np.isin(raw, USUAL_ERRNOS) & (np.abs(raw) < 0.6 * rest))
+    return known & ~(small & (np.abs(raw) <= LARGEST_ERRNO))
 
 
 def _voltage_v(raw: FloatArray) -> FloatArray:
@@ -133,19 +139,28 @@ def _voltage_v(raw: FloatArray) -> FloatArray:
     if not known.size:
         raise EnergyRefusedError("the battery's voltage cannot be read")
     middle = float(np.median(known))
-    for scale in (1e-6, 1e-3):
-        if _VOLTAGE_V[0] <= middle * scale <= _VOLTAGE_V[1]:
-            return np.where(np.isfinite(raw), raw, middle) * scale
-    raise EnergyRefusedError(f"voltage_now is {middle:g}, which is no battery's voltage in µV or mV")
+    scale = voltage_scale(middle)
+    if scale is None:
+        raise EnergyRefusedError(f"voltage_now is {middle:g}, which is no battery's voltage in µV or mV")
+    return np.where(np.isfinite(raw), raw, middle) * scale
 
 
-def _scale_and_sign(raw: FloatArray, voltage_v: FloatArray) -> tuple[float, str]:
-    """Find what turns the register into mA drawn."""
+def voltage_scale(raw: float) -> float | None:
+    """Give what turns a battery's voltage into volts; ``None`` where it is none in µV or mV."""
+    return next((scale for scale in (1e-6, 1e-3) if VOLTAGE_V[0] <= raw * scale <= VOLTAGE_V[1]), None)
+
+
+def scale_and_sign(raw: FloatArray, voltage_v: FloatArray) -> tuple[float, str]:
+    """Find what turns the register of a discharging battery into mA drawn, and say by which figures.
+
+    Raises:
+        EnergyRefusedError: the unit or the sign cannot be told.
+    """
     signs = np.unique(np.sign(raw))
     if len(signs) != 1:
         raise EnergyRefusedError("the current's sign changes while the battery discharges, so that it cannot be told")
     fits = []
-    for unit, scale in (("µA", 1e-3), ("mA", 1.0)):
+    for unit, scale in UNITS_MA:
         power_mw = np.abs(raw) * scale * voltage_v
         if power_mw.min() >= LEAST_POWER_MW and power_mw.max() <= MOST_POWER_MW:
             fits.append((unit, scale))
@@ -179,9 +194,9 @@ def _checked_by_counter(trace: PowerTrace, time_s: FloatArray, current_ma: Float
     Where the two disagree by more than each may err, the gain's error is widened to cover both.
     """
     known = np.isfinite(raw)
-    if known.sum() < _LEAST_SAMPLES:
+    if known.sum() < LEAST_SAMPLES:
         return trace
-    charge_mah = raw[known] * (1e-3 if np.median(np.abs(raw[known])) > 50_000 else 1.0)
+    charge_mah = raw[known] * (1e-3 if np.median(np.abs(raw[known])) > MOST_MILLI_AH else 1.0)
     steps = np.abs(np.diff(charge_mah))
     fallen_mah, step_mah = float(charge_mah[0] - charge_mah[-1]), float(steps.max())
     if fallen_mah < 0 and -fallen_mah > 2 * step_mah:
