@@ -49,6 +49,20 @@ def test_virtual_rows_stay_out_unless_asked_for(bench):
     assert [count.device_kind for count in included.counts] == ["phone", "virtual"]
 
 
+def test_whole_networks_and_operators_without_shapes_are_left_out_and_counted(bench):
+    good, network, bare = (bench.row(layer) for layer in bench.layers(3))
+    table = bench.frame([good, replace(network, execution=replace(network.execution, scope=Scope.NETWORK)), bare])
+    table.loc[2, "input_volume"] = None
+
+    rows = select_rows([table])
+
+    assert len(rows.layers) == 1
+    assert rows.rejects == (
+        Reject(reason="a whole network of which no layer is known", rows=1),
+        Reject(reason="an operator without shapes", rows=1),
+    )
+
+
 @pytest.mark.parametrize("time_ms", [None, 0.0, -1.0, float("nan"), float("inf")])
 def test_a_time_that_is_no_positive_number_is_rejected_and_counted(bench, time_ms):
     good, bad = bench.layers(2)
