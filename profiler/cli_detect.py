@@ -97,9 +97,9 @@ def _detect(device: str, servers: tuple[str, ...]) -> Detected:
         from profiler.host_facts import read_host_facts
 
         return detect_host(read_host_facts())
+    from parsers.facts.socs import read_socs
     from profiler.android.facts import FACTS_COMMAND, parse_phone_facts
     from profiler.android.identity import find_phones
-    from profiler.android.socs import read_socs
 
     (phone,) = find_phones([device], servers=servers)
     return detect_phone(parse_phone_facts(phone.transport.shell(FACTS_COMMAND).stdout, read_socs()))

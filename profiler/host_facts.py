@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from parsers.schema import Context, DeviceKind
-from profiler.device import DeviceFacts
-from profiler.system_files import (
+from parsers.facts.cpuinfo import core_part_of, present_clock_mhz
+from parsers.facts.cpus import (
     Cluster,
     Cpu,
     cluster_cpus,
@@ -22,8 +20,10 @@ from profiler.system_files import (
     memory_kb,
     peak_gflops,
     read_cpus,
-    read_tree,
 )
+from parsers.facts.tree import read_tree
+from parsers.schema import Context, DeviceKind
+from profiler.device import DeviceFacts
 
 _ROOT = Path("/")
 
@@ -65,8 +65,8 @@ def _usable(cpus: tuple[Cpu, ...]) -> tuple[Cpu, ...]:
 
 def _present_clock_ghz(cpuinfo: Mapping[str, str]) -> float | None:
     """A virtual machine has no cpufreq and only tells its present clock."""
-    megahertz = cpuinfo.get("cpu MHz", "")
-    return round(float(megahertz) / 1e3, 3) if re.fullmatch(r"\d+(\.\d+)?", megahertz) else None
+    megahertz = present_clock_mhz(cpuinfo)
+    return round(megahertz / 1e3, 3) if megahertz is not None else None
 
 
 def _peak(
@@ -93,8 +93,4 @@ def _flops_of_flags(cpuinfo: Mapping[str, str]) -> tuple[float | None, str | Non
 
 
 def _core_part(fastest: Cluster, cpuinfo: Mapping[str, str]) -> str | None:
-    if fastest.design:
-        return fastest.design.part
-    if "cpu family" in cpuinfo and "model" in cpuinfo:
-        return f"{cpuinfo.get('vendor_id', 'x86')}-{cpuinfo['cpu family']}-{cpuinfo['model']}"
-    return None
+    return fastest.design.part if fastest.design else core_part_of(cpuinfo)

@@ -12,11 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from parsers.device_config import load_device_config
+from parsers.facts.cpus import Cluster
+from parsers.facts.facts import Facts as PhoneFacts
 from parsers.schema import DeviceKind
-from profiler.android.facts import PhoneFacts, device_facts
+from profiler.android.facts import device_facts
 from profiler.device import DeviceFacts
 from profiler.errors import ConfigFileError
-from profiler.system_files import Cluster
 
 _MOST_THREADS = 4
 """More threads than this rarely help a phone's network; a config may say otherwise."""

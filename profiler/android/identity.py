@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from parsers.printable import printable
 from profiler.android.adb import AdbServer, Transport, adb_program, local_server, parse_server
 from profiler.android.lookup import LOOK, LOOK_WITH_FACTS, PhoneLook, read_look
 from profiler.android.states import NO_PHONE, READY, explain_state
-from profiler.android.wire import printable
 from profiler.errors import AdbServerError, DeviceGoneError, DeviceNotFoundError, DeviceNotReadyError, NoPhoneError
 
 _LOOK_S = 20.0

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parsers.device_config import DeviceConfig, available_device_configs, load_device_config
+from parsers.facts.socs import Soc, read_socs
+from parsers.printable import printable
 from parsers.schema import Context
 from profiler.abi import Abi
 from profiler.android.facts import device_facts, parse_phone_facts
 from profiler.android.identity import Phone, Survey, Unusable
-from profiler.android.socs import Soc, read_socs
 from profiler.android.states import READY, state_word
-from profiler.android.wire import printable
 from profiler.device import Conditions, DeviceFacts
 from profiler.errors import DeviceAnswerError, DeviceNotReadyError
 

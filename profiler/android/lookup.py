@@ -6,8 +6,8 @@ import re
 import shlex
 from dataclasses import dataclass
 
+from parsers.printable import printable
 from profiler.android.facts import FACTS_COMMAND
-from profiler.android.wire import printable
 
 ROOT = "/data/local/tmp/autocomet"
 """Where everything of the bench lies on a phone."""

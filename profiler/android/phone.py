@@ -21,13 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from parsers.printable import printable
 from profiler.android.bundle import MOST_BYTES, pack_bundle, unpack_results
 from profiler.android.facts import read_phone_facts
 from profiler.android.identity import Phone, find_again, find_phones
 from profiler.android.lookup import ROOT
 from profiler.android.programs import Program, Programs, bench_script, programs_for
 from profiler.android.usb_power import switch_port
-from profiler.android.wire import NO_ROOM, ShellStream, printable
+from profiler.android.wire import NO_ROOM, ShellStream
 from profiler.device import BatchOrder, Conditions, DeviceFacts, RunnerInstall, ShellResult
 from profiler.errors import (
     AdbServerError,

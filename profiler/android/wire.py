@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
+from parsers.printable import printable
 from profiler.errors import DeviceGoneError, StorageFullError, TransferError
 
 NO_ROOM = "No space left on device"
@@ -168,11 +169,6 @@ class Sync:
         if NO_ROOM in reason:
             raise StorageFullError(f"{self._serial} has no room for {remote.name}. Free some: profile clean --device.")
         raise TransferError(f"{self._serial}: {remote}: {printable(reason)}")
-
-
-def printable(text: str) -> str:
-    """Make a phone's text fit for a terminal: control characters become visible, and one line stays one line."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _open(serial: str, connection: socket.socket, service: str) -> None:

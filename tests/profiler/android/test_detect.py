@@ -7,9 +7,9 @@ import pytest
 
 from parsers.device_config import load_device_config
 from parsers.errors import DeviceConfigError
+from parsers.facts.socs import read_socs
 from profiler.android.detect import config_text, detect_host, detect_phone, write_config
 from profiler.android.facts import device_facts, parse_phone_facts
-from profiler.android.socs import read_socs
 from profiler.errors import ConfigFileError
 from profiler.host_facts import read_host_facts
 from tests.profiler.android.phone_text import FLAGSHIP, answer

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from parsers.device_config import load_device_config
+from parsers.facts.socs import read_socs
 from parsers.schema import Context, DeviceKind
 from profiler.android.facts import (
     FACTS_COMMAND,
@@ -18,7 +19,6 @@ from profiler.android.facts import (
     parse_properties,
     read_phone_facts,
 )
-from profiler.android.socs import read_socs
 from profiler.errors import DeviceAnswerError
 from tests.profiler.android.phone_text import FLAGSHIP, Cores, answer
 

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from profiler.android.wire import ShellStream, Sync, printable
+from profiler.android.wire import ShellStream, Sync
 from profiler.errors import DeviceGoneError, StorageFullError, TransferError
 
 REMOTE = PurePosixPath("/data/local/tmp/file")
@@ -180,7 +180,3 @@ def test_a_file_is_pulled_block_by_block():
         blocks = list(Sync("S1", phone).pull(REMOTE))
 
     assert blocks == [b"abc", b"de"]
-
-
-def test_a_phones_text_cannot_move_the_terminals_cursor():
-    assert printable("Pixel\x1b[2J\n7 ü\u202e") == "Pixel\\x1b[2J\\n7 ü\\u202e"

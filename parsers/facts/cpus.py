@@ -1,49 +1,18 @@
-"""What Linux says of a machine in ``/proc`` and ``/sys``, read by the same code on this machine and on a phone.
+"""The CPUs that Linux tells of in ``/proc`` and ``/sys``: which there are, what they are, and how they belong together.
 
-The files come as text, whoever fetched them: this machine's are opened, a phone's are printed by one ``grep``. What a
-file does not say stays ``None``: cores that are switched off have no clock, a phone's shell may not read all that root
-may, and most phones do not list their caches.
+What a file does not say stays ``None``: cores that are switched off have no clock, a phone's shell may not read all that
+root may, and most phones do not list their caches.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from profiler.core_parts import CoreDesign, core_design
-
-_CPU = "sys/devices/system/cpu"
-PATTERNS = (
-    "proc/cpuinfo",
-    "proc/meminfo",
-    f"{_CPU}/possible",
-    f"{_CPU}/online",
-    f"{_CPU}/cpu[0-9]*/cpufreq/cpuinfo_max_freq",
-    f"{_CPU}/cpufreq/policy[0-9]*/cpuinfo_max_freq",
-    f"{_CPU}/cpufreq/policy[0-9]*/related_cpus",
-    f"{_CPU}/cpu[0-9]*/regs/identification/midr_el1",
-    f"{_CPU}/cpu[0-9]*/cache/index[0-9]*/level",
-    f"{_CPU}/cpu[0-9]*/cache/index[0-9]*/size",
-)
-"""The files that matter, as patterns of both ``sh`` and :mod:`pathlib`, relative to the root."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SystemFiles:
-    """Texts of files by their path, without the leading slash."""
-
-    texts: Mapping[str, str]
-
-    def text(self, path: str) -> str:
-        """A file's text without blanks around it; empty where the file is absent or unreadable."""
-        return self.texts.get(path, "").strip()
-
-    def number(self, path: str) -> int | None:
-        """A file's whole number, or ``None``."""
-        text = self.text(path)
-        return int(text) if text.isdecimal() else None
+from parsers.facts.core_parts import CoreDesign, core_design
+from parsers.facts.cpuinfo import MOST_CPUS, blocks_by_number, design_of, hexadecimal
+from parsers.facts.meminfo import memory_total_kb
+from parsers.facts.tree import CPU, SystemFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,39 +62,17 @@ class Cluster:
         return clocks if len(clocks) == len(self.cpus) else None
 
 
-def read_tree(root: Path, patterns: tuple[str, ...] = PATTERNS) -> SystemFiles:
-    """Open the files under a root folder."""
-    texts: dict[str, str] = {}
-    for pattern in patterns:
-        for path in sorted(root.glob(pattern)):
-            try:
-                texts[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8", errors="replace")
-            except OSError:
-                continue
-    return SystemFiles(texts=texts)
-
-
-def parse_listing(lines: Iterator[str]) -> SystemFiles:
-    """Read what ``grep -H '' FILES...`` printed: every line with its file's path and a colon before it."""
-    texts: dict[str, list[str]] = {}
-    for line in lines:
-        path, colon, content = line.partition(":")
-        if colon:
-            texts.setdefault(path.removeprefix("/"), []).append(content)
-    return SystemFiles(texts={path: "\n".join(content) for path, content in texts.items()})
-
-
 def read_cpus(files: SystemFiles) -> tuple[Cpu, ...]:
     """List every CPU that the kernel could have, those switched off now included."""
     designs = _designs(files)
     clocks = _policy_clocks(files)
-    possible = cpu_list(files.text(f"{_CPU}/possible")) or _mentioned_cpus(files)
-    online = cpu_list(files.text(f"{_CPU}/online")) or possible
+    possible = cpu_list(files.text(f"{CPU}/possible")) or _mentioned_cpus(files)
+    online = frozenset(cpu_list(files.text(f"{CPU}/online")) or possible)
     return tuple(
         Cpu(
             number=number,
             online=number in online,
-            max_khz=files.number(f"{_CPU}/cpu{number}/cpufreq/cpuinfo_max_freq") or clocks.get(number),
+            max_khz=files.number(f"{CPU}/cpu{number}/cpufreq/cpuinfo_max_freq") or clocks.get(number),
             design=designs.get(number),
         )
         for number in possible
@@ -161,10 +108,11 @@ def peak_gflops(cluster: Cluster) -> tuple[float | None, str | None]:
 def last_level_cache_mb(files: SystemFiles, cluster: Cluster) -> float | None:
     """Size of a cluster's highest level of cache, 2 or more; level 1 alone says that the others are not listed."""
     sizes: dict[int, float] = {}
+    numbers = frozenset(cluster.numbers)
     for path in files.texts:
-        match = re.fullmatch(rf"({_CPU}/cpu(\d+)/cache/index\d+/)level", path)
-        if match and int(match[2]) in cluster.numbers:
-            size = re.fullmatch(r"(\d+)([KM])", files.text(f"{match[1]}size"))
+        match = re.fullmatch(rf"({CPU}/cpu([0-9]{{1,4}})/cache/index[0-9]+/)level", path)
+        if match and int(match[2]) in numbers:
+            size = re.fullmatch(r"([0-9]{1,9})([KM])", files.text(f"{match[1]}size"))
             level = files.number(path)
             if size and level and level > 1:
                 sizes[level] = int(size[1]) / (1024 if size[2] == "K" else 1)
@@ -173,46 +121,31 @@ def last_level_cache_mb(files: SystemFiles, cluster: Cluster) -> float | None:
 
 def memory_kb(files: SystemFiles) -> int | None:
     """The memory that the kernel manages, in KiB: what is built in, less what is reserved before it starts."""
-    match = re.search(r"^MemTotal:\s+(\d+) kB$", files.text("proc/meminfo"), re.MULTILINE)
-    return int(match[1]) if match else None
+    return memory_total_kb(files.text("proc/meminfo"))
 
 
 def cpu_list(text: str) -> tuple[int, ...]:
-    """Read a list of CPUs, as ``0-3,5`` or ``0 1 2 3 5``."""
-    cpus: set[int] = set()
+    """Read a list of CPUs, as ``0-3,5`` or ``0 1 2 3 5``; a number that no CPU has is passed over."""
+    listed = bytearray(MOST_CPUS)
     for part in re.split(r"[,\s]+", text.strip()):
-        first, _, last = part.partition("-")
-        if first.isdecimal() and (last or first).isdecimal():
-            cpus.update(range(int(first), int(last or first) + 1))
-    return tuple(sorted(cpus))
+        if match := re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part):
+            first, behind = int(match[1]), min(int(match[2] or match[1]) + 1, MOST_CPUS)
+            listed[first:behind] = bytes([1]) * max(behind - first, 0)
+    return tuple(number for number in range(MOST_CPUS) if listed[number])
 
 
 def cpuinfo_blocks(files: SystemFiles) -> dict[int, dict[str, str]]:
     """Read ``/proc/cpuinfo`` as lines of each processor; lines that name no processor hold for all (old kernels)."""
-    common: dict[str, str] = {}
-    blocks: dict[int, dict[str, str]] = {}
-    current = common
-    for line in files.text("proc/cpuinfo").splitlines():
-        name, _, value = (part.strip() for part in line.partition(":"))
-        if not name:
-            current = common
-        elif name == "processor" and value.isdecimal():
-            current = blocks.setdefault(int(value), {})
-        else:
-            current[name] = value
-    return {number: {**common, **block} for number, block in blocks.items()} or {0: common}
+    return blocks_by_number(files.text("proc/cpuinfo"))
 
 
 def _designs(files: SystemFiles) -> dict[int, CoreDesign]:
     """What each CPU is, by its main ID register where the kernel shows it, else by ``/proc/cpuinfo``."""
-    designs: dict[int, CoreDesign] = {}
-    for number, block in cpuinfo_blocks(files).items():
-        implementer, part = _hexadecimal(block.get("CPU implementer")), _hexadecimal(block.get("CPU part"))
-        if implementer is not None and part is not None:
-            designs[number] = core_design(implementer, part)
+    told = {number: design_of(block) for number, block in cpuinfo_blocks(files).items()}
+    designs = {number: design for number, design in told.items() if design is not None}
     for path in files.texts:
-        if match := re.fullmatch(rf"{_CPU}/cpu(\d+)/regs/identification/midr_el1", path):
-            midr = _hexadecimal(files.text(path))
+        if match := re.fullmatch(rf"{CPU}/cpu([0-9]{{1,4}})/regs/identification/midr_el1", path):
+            midr = hexadecimal(files.text(path))
             if midr:
                 designs[int(match[1])] = core_design(midr >> 24 & 0xFF, midr >> 4 & 0xFFF)
     return designs
@@ -220,7 +153,7 @@ def _designs(files: SystemFiles) -> dict[int, CoreDesign]:
 
 def _mentioned_cpus(files: SystemFiles) -> tuple[int, ...]:
     """The CPUs of which any file tells, where the kernel does not list them."""
-    matches = (re.match(rf"{_CPU}/cpu(\d+)/", path) for path in files.texts)
+    matches = (re.match(rf"{CPU}/cpu([0-9]{{1,4}})/", path) for path in files.texts)
     listed = cpuinfo_blocks(files) if files.text("proc/cpuinfo") else {}
     return tuple(sorted({int(match[1]) for match in matches if match} | {*listed}))
 
@@ -229,12 +162,8 @@ def _policy_clocks(files: SystemFiles) -> dict[int, int]:
     """Maximum clocks in kHz by cpufreq's policies, which list their CPUs even where one is switched off."""
     clocks: dict[int, int] = {}
     for path in files.texts:
-        if match := re.fullmatch(rf"({_CPU}/cpufreq/policy\d+/)related_cpus", path):
+        if match := re.fullmatch(rf"({CPU}/cpufreq/policy[0-9]+/)related_cpus", path):
             khz = files.number(f"{match[1]}cpuinfo_max_freq")
             if khz:
                 clocks.update(dict.fromkeys(cpu_list(files.text(path)), khz))
     return clocks
-
-
-def _hexadecimal(text: str | None) -> int | None:
-    return int(text, 16) if text and re.fullmatch(r"0x[0-9a-fA-F]+", text) else None

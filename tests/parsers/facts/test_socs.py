@@ -7,7 +7,7 @@ import pytest
 
 from parsers.device_config import available_device_configs
 from parsers.errors import DeviceConfigError
-from profiler.android.socs import Soc, SocNames, find_soc, read_socs
+from parsers.facts.socs import Soc, SocNames, find_soc, read_socs
 
 SHIPPED = read_socs()
 

@@ -4,20 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from profiler.core_parts import core_design
-from profiler.system_files import (
+from parsers.facts.core_parts import core_design
+from parsers.facts.cpus import (
     Cluster,
     Cpu,
-    SystemFiles,
     cluster_cpus,
     cpu_list,
     last_level_cache_mb,
     memory_kb,
-    parse_listing,
     peak_gflops,
     read_cpus,
-    read_tree,
 )
+from parsers.facts.tree import SystemFiles, parse_listing, read_tree
 
 A53, A55, A57, A76 = (core_design(0x41, part) for part in (0xD03, 0xD05, 0xD07, 0xD0B))
 CPU = "sys/devices/system/cpu"

@@ -1,0 +1,113 @@
+r"""Lines of a text dump, each with the byte at which it begins, and what could not be read of them.
+
+A dump that went through PowerShell is UTF-16 with a byte order mark; offsets are those of the file all the same. Bytes
+that are no text stand in it as ``\xNN``. A line longer than LONGEST_LINE is no line of any of these dumps.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from parsers.dump import LONGEST_REJECT, Buffer, Reject
+from parsers.errors import DumpError
+
+LONGEST_LINE = 65_536
+_SINGLE_REJECTS = 1_000
+"""Rejects that are kept apart; of more, neighbours of one reason are one piece, so that a file of nothing but noise
+does not need many times its size."""
+
+_ENCODINGS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8"))
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_GROUPED = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3}){1,5}")
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line without its end."""
+
+    offset: int
+    end: int
+    """Byte behind its line break."""
+    text: str
+
+
+class Problems:
+    """Collects what could not be read of a dump."""
+
+    def __init__(self, data: Buffer) -> None:
+        self.found: list[Reject] = []
+        self._data = data
+        self._end = -1
+
+    def add(self, offset: int, end: int, reason: str) -> None:
+        """Keep a piece of the dump."""
+        is_next = len(self.found) >= _SINGLE_REJECTS and self._end == offset and self.found[-1].reason == reason
+        self._end = end
+        if not is_next:
+            text = bytes(self._data[offset : min(end, offset + LONGEST_REJECT)])
+            self.found.append(Reject(offset=offset, reason=reason, text=text.rstrip(b"\r\n")))
+
+    def line(self, line: Line, reason: str) -> None:
+        """Keep a line."""
+        self.add(line.offset, line.end, reason)
+
+
+def encoding_of(data: Buffer) -> tuple[str, int]:
+    """Give a dump's encoding by its byte order mark, and the mark's length; UTF-8 where there is none."""
+    head = bytes(data[:3])
+    return next(((name, len(mark)) for mark, name in _ENCODINGS if head.startswith(mark)), ("utf-8", 0))
+
+
+def read_lines(data: Buffer, problems: Problems) -> Iterator[Line]:
+    """Yield a dump's lines; one that is too long is a problem."""
+    encoding, start = encoding_of(data)
+    newline = "\n".encode(encoding)
+    while start < len(data):
+        found = _find_aligned(data, newline, start)
+        stop = len(data) if found < 0 else found
+        end = min(stop + len(newline), len(data))
+        if stop - start > LONGEST_LINE:
+            problems.add(start, end, "a line longer than 64 KiB")
+        else:
+            text = bytes(data[start:stop]).decode(encoding, errors="backslashreplace").removesuffix("\r")
+            yield Line(offset=start, end=end, text=text)
+        start = end
+
+
+def _find_aligned(data: Buffer, newline: bytes, start: int) -> int:
+    """Find the next line break: in UTF-16, two bytes that look like one may belong to two characters."""
+    found = data.find(newline, start)
+    while found >= 0 and (found - start) % len(newline):
+        found = data.find(newline, found + 1)
+    return found
+
+
+def first_lines(head: bytes, count: int) -> list[str]:
+    """Give the first lines of a dump's head that are not blank, to tell its kind by."""
+    lines = (line.text.strip() for line in read_lines(head, Problems(head)))
+    return list(itertools.islice((line for line in lines if line), count))
+
+
+def at_least_one(records: Iterator[Record], complaint: str) -> Iterator[Record]:
+    """Look whether there is a record before anybody relies on it.
+
+    Raises:
+        DumpError: there is none; its text is the complaint.
+    """
+    first = next(records, None)
+    if first is None:
+        raise DumpError(complaint)
+    return itertools.chain([first], records)
+
+
+def whole_number(text: str) -> int | None:
+    """Read a whole number of at most 18 digits, with commas between thousands or without; ``None`` where it is none."""
+    if _WHOLE.fullmatch(text) or _GROUPED.fullmatch(text):
+        return int(text.replace(",", ""))
+    return None
