@@ -14,7 +14,7 @@ from typing import NoReturn
 from urllib.parse import unquote
 
 from parsers.errors import RunLogError
-from parsers.logcat import LogRecord, RecordFlag, parse_threadtime
+from parsers.logcat.threadtime import LogRecord, RecordFlag, parse_threadtime
 
 TAG = "AutoCoMET"
 

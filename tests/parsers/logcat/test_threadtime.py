@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parsers.logcat import LogRecord, RecordFlag, Reject, parse_threadtime
+from parsers.logcat.threadtime import LogRecord, RecordFlag, Reject, parse_threadtime
 
 LINE = b"12-31 23:59:59.998  1234  1256 I AutoCoMET: 1 conv 0 start threads=1"
 RECORD = LogRecord(
