@@ -51,6 +51,12 @@ def _find(data: Buffer, newline: bytes, position: int) -> int:
     return found if found >= 0 else len(data)
 
 
+def holds(data: Buffer, text: str) -> bool:
+    """Tell whether a dump holds a text anywhere."""
+    encoding = _UTF16.get(bytes(data[:2]), ("utf-8", b""))[0]
+    return data.find(text.encode(encoding)) >= 0
+
+
 def first_texts(head: bytes, count: int) -> list[str]:
     """Give the first lines of a dump that are not blank, stripped."""
     texts: list[str] = []
