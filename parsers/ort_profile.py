@@ -20,6 +20,10 @@ from parsers.schema import Shape
 _SUFFIX = "_kernel_time"
 
 _LAYOUT_OPS = frozenset({"ReorderInput", "ReorderOutput", "MemcpyToHost", "MemcpyFromHost"})
+_LONGEST_SIDE = 2**31
+"""No tensor has a longer one."""
+_LONGEST_US = 2**53
+"""No event takes so long."""
 _INSERTED_TRANSPOSE = re.compile(r"Transpose(_token_\d+)?")
 _INSERTED_CAST = re.compile(r"InsertedPrecisionFreeCast_.*")
 
@@ -40,6 +44,12 @@ class NodeTime:
     input_shapes: tuple[Shape, ...] = ()
     """As the kernel got them when it first ran, weights that it has packed for itself left out."""
     output_shapes: tuple[Shape, ...] = ()
+    element_type: str = ""
+    """Of its first input, as the runtime says it: ``float``, ``uint8``."""
+    activation_bytes: int | None = None
+    """Of the inputs that are no weights, when it first ran."""
+    parameter_bytes: int | None = None
+    """Of the weights that it has not packed for itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +91,7 @@ def parse_ort_profile(data: bytes, *, warmup_runs: int = 0, skip_runs: Collectio
     events, complete = _events(data)
     runs: list[tuple[float, Mapping[_NodeKey, float]]] = []
     nodes: dict[_NodeKey, float] = {}
-    shapes: dict[_NodeKey, tuple[tuple[Shape, ...], tuple[Shape, ...]]] = {}
+    first: dict[_NodeKey, Mapping[str, Any]] = {}
     for event in events:
         name, category = event.get("name"), event.get("cat")
         if category == "Session" and name == "model_run":
@@ -90,7 +100,7 @@ def parse_ort_profile(data: bytes, *, warmup_runs: int = 0, skip_runs: Collectio
         elif category == "Node" and isinstance(name, str) and name.endswith(_SUFFIX):
             key = _node_key(event)
             nodes[key] = nodes.get(key, 0.0) + _duration_us(event)
-            shapes.setdefault(key, (_shapes(event, "input_type_shape"), _shapes(event, "output_type_shape")))
+            first.setdefault(key, event["args"])
     kept = [run for number, run in enumerate(runs[warmup_runs:]) if number not in skip_runs]
     if not kept:
         left_out = f"{warmup_runs} are warm-up and {len(skip_runs)} to be left out"
@@ -104,8 +114,11 @@ def parse_ort_profile(data: bytes, *, warmup_runs: int = 0, skip_runs: Collectio
                 provider=key.provider,
                 index=key.index,
                 kernel_us=tuple(times.get(key, 0.0) for _, times in kept),
-                input_shapes=shapes[key][0],
-                output_shapes=shapes[key][1],
+                input_shapes=_shapes(first[key], "input_type_shape"),
+                output_shapes=_shapes(first[key], "output_type_shape"),
+                element_type=_element_type(first[key]),
+                activation_bytes=_bytes(first[key], "activation_size"),
+                parameter_bytes=_bytes(first[key], "parameter_size"),
             )
             for key in keys
         ),
@@ -156,7 +169,7 @@ def _events(data: bytes) -> tuple[list[dict[str, Any]], bool]:
     text = data.decode(errors="replace")
     try:
         events, complete = json.loads(text), True
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         events, complete = _events_of_cut_file(text), False
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
         raise OrtProfileError("This is no ONNX Runtime profile: not a JSON array of events.")
@@ -167,7 +180,7 @@ def _events_of_cut_file(text: str) -> Any:
     whole_lines = text[: text.rfind("\n") + 1].rstrip().rstrip(",")
     try:
         return json.loads(f"{whole_lines}]")
-    except json.JSONDecodeError as exc:
+    except (ValueError, RecursionError) as exc:
         raise OrtProfileError(f"This is no ONNX Runtime profile: {exc}.") from exc
 
 
@@ -175,22 +188,46 @@ def _node_key(event: Mapping[str, Any]) -> _NodeKey:
     name, arguments = event["name"], event.get("args")
     if not isinstance(arguments, dict):
         raise OrtProfileError(f"Node event {name} of the profile has no arguments.")
-    index, op, provider = (str(arguments.get(key, "")) for key in ("node_index", "op_name", "provider"))
-    if not index.isdecimal() or not op or not provider:
+    op, provider = (str(arguments.get(key, "")) for key in ("op_name", "provider"))
+    index = _whole(arguments.get("node_index"))
+    if index is None or not op or not provider:
         raise OrtProfileError(f"Node event {name} of the profile does not say its index, operator and provider.")
-    return _NodeKey(index=int(index), name=name.removesuffix(_SUFFIX), op=op, provider=provider)
+    return _NodeKey(index=index, name=name.removesuffix(_SUFFIX), op=op, provider=provider)
 
 
-def _shapes(event: Mapping[str, Any], argument: str) -> tuple[Shape, ...]:
-    """Read ``[{"float":[1,32,32,3]}, ...]``; no shapes where the runtime is older than these."""
-    described = event["args"].get(argument)
+def _shapes(arguments: Mapping[str, Any], argument: str) -> tuple[Shape, ...]:
+    """Read ``[{"float":[1,32,32,3]}, ...]``; no shapes where the runtime is older than these, or they are none."""
+    described = arguments.get(argument)
     if not isinstance(described, list):
         return ()
-    return tuple(tuple(dims) for tensor in described if isinstance(tensor, dict) for dims in tensor.values())
+    shapes = [dims for tensor in described if isinstance(tensor, dict) for dims in tensor.values()]
+    if not all(isinstance(dims, list) and all(_is_side(side) for side in dims) for dims in shapes):
+        return ()
+    return tuple(tuple(dims) for dims in shapes)
+
+
+def _is_side(side: object) -> bool:
+    return type(side) is int and 0 <= side < _LONGEST_SIDE
+
+
+def _element_type(arguments: Mapping[str, Any]) -> str:
+    described = arguments.get("input_type_shape")
+    tensors = described if isinstance(described, list) else []
+    return next((str(name) for tensor in tensors if isinstance(tensor, dict) for name in tensor), "")
+
+
+def _bytes(arguments: Mapping[str, Any], argument: str) -> int | None:
+    """Read a size, which the runtime writes as text; ``None`` where it is older than these, or it is none."""
+    return _whole(arguments.get(argument), digits=18)
+
+
+def _whole(value: object, *, digits: int = 10) -> int | None:
+    text = str(value) if type(value) is int or isinstance(value, str) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
 
 
 def _duration_us(event: Mapping[str, Any]) -> float:
     duration = event.get("dur")
-    if not isinstance(duration, int | float) or duration < 0:
-        raise OrtProfileError(f"Event {event.get('name')} of the profile has the duration {duration!r}.")
-    return float(duration)
+    if (type(duration) is int or isinstance(duration, float)) and 0 <= duration < _LONGEST_US:
+        return float(duration)
+    raise OrtProfileError(f"Event {event.get('name')} of the profile has the duration {duration!r:.40}.")

@@ -105,11 +105,53 @@ def test_a_cut_profile_gives_the_runs_that_were_whole_and_no_others(length: int)
         (profile_of({**node("c", "", 1, 1)}), "does not say its index, operator and provider"),
         (profile_of({**node("c", "Conv", 1, 1), "dur": "1"}), "has the duration '1'"),
         (profile_of({**node("c", "Conv", 1, 1), "dur": -1}), "has the duration -1"),
+        (profile_of({**node("c", "Conv", 1, 1), "dur": float("nan")}), "has the duration nan"),
+        (profile_of({**node("c", "Conv", 1, 1), "dur": 10**400}), "has the duration 1000"),
+        (profile_of(node("c", "Conv", 10**20, 1)), "does not say its index"),
+        (b"[" * 100_000, "no ONNX Runtime profile"),
+        (b'[{"dur": ' + b"9" * 5000 + b"}]", "no ONNX Runtime profile"),
     ],
 )
 def test_what_is_no_profile_is_refused_with_the_reason(data: bytes, complaint: str) -> None:
     with pytest.raises(OrtProfileError, match=complaint):
         parse_ort_profile(data, warmup_runs=1)
+
+
+def test_a_node_says_what_it_read_and_what_of_it_were_weights() -> None:
+    event = node("c", "Conv", 1, 20)
+    arguments = {
+        "input_type_shape": [{"float": [1, 3, 8, 8]}, {"float": [16, 3, 3, 3]}],
+        "output_type_shape": [{"float": [1, 16, 4, 4]}],
+        "activation_size": "768",
+        "parameter_size": "1728",
+    }
+
+    (read,) = parse_ort_profile(
+        profile_of({**event, "args": {**event["args"], **arguments}}, session("model_run", 9))  # type: ignore[dict-item]
+    ).nodes
+
+    assert read == NodeTime(
+        name="c",
+        op="Conv",
+        provider=CPU,
+        index=1,
+        kernel_us=(20.0,),
+        input_shapes=((1, 3, 8, 8), (16, 3, 3, 3)),
+        output_shapes=((1, 16, 4, 4),),
+        element_type="float",
+        activation_bytes=768,
+        parameter_bytes=1728,
+    )
+
+
+@pytest.mark.parametrize("shapes", ["text", [{"float": 3}], [{"float": [1, -1]}], [{"float": [2**40]}], [["float"]]])
+def test_shapes_that_are_none_are_left_out(shapes: object) -> None:
+    event = node("c", "Conv", 1, 20)
+    arguments = {**event["args"], "input_type_shape": shapes}  # type: ignore[dict-item]
+
+    (read,) = parse_ort_profile(profile_of({**event, "args": arguments}, session("model_run", 9))).nodes
+
+    assert read.input_shapes == ()
 
 
 @pytest.mark.parametrize(
