@@ -13,7 +13,7 @@ import numpy as np
 
 from parsers.battery import PowerTrace, Windows
 from parsers.errors import EnergyRefusedError
-from parsers.power_samples import RailSamples
+from parsers.power_samples import Rail, RailSamples
 
 GAIN_ERROR = 0.05
 """Relative error common to all readings, at 95 %: a choice on the safe side, as the makers publish none."""
@@ -21,7 +21,7 @@ GAIN_ERROR = 0.05
 _COUNTED = re.compile(r"CPU|GPU|G3D|TPU|NPU|APU|MIF|VDD_INT|SLC|DDR|MEM|VDD2|VDDQ|SOC", re.IGNORECASE)
 _LEAST_SAMPLES = 10
 _QUANTUM_MJ = 0.01
-"""The HAL prints two decimals of mWs."""
+"""The HAL prints two decimals of mWs, of a 32-bit float: a rail that has counted far moves in larger steps."""
 
 
 def rails_trace(samples: RailSamples, windows: Windows) -> PowerTrace:
@@ -47,7 +47,13 @@ def rails_trace(samples: RailSamples, windows: Windows) -> PowerTrace:
         time_s=(time_s[1:] + time_s[:-1]) / 2,
         power_mw=np.diff(energy_mj) / np.diff(time_s),
         update_period_s=period_s,
-        quantum_mw=_QUANTUM_MJ * len(rails) / period_s,
+        quantum_mw=sum(_step_mj(rail) for rail in rails) / period_s,
         gain_error=GAIN_ERROR,
         evidence=f"mWs of {', '.join(rail.name for rail in rails)}",
     )
+
+
+def _step_mj(rail: Rail) -> float:
+    """Smallest step that the HAL's text can show of a rail: its µWs pass through a 32-bit float."""
+    counted_uws = np.float32(np.nanmax(rail.energy_mj, initial=0.0) * 1000)
+    return max(_QUANTUM_MJ, float(np.spacing(counted_uws)) / 1000)

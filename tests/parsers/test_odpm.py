@@ -65,3 +65,14 @@ def test_a_counter_that_falls_is_refused(phone) -> None:
 def test_a_meter_that_hardly_moves_is_refused(phone) -> None:
     with pytest.raises(EnergyRefusedError, match="renewed only 4 times"):
         rails_trace(meter(phone.windows, renewed_every=50), phone.windows)
+
+
+def test_a_rail_that_has_counted_far_moves_in_the_steps_of_the_hal_s_float(phone) -> None:
+    far = rails_trace(meter(phone.windows), phone.windows)
+    near = [replace(rail, energy_mj=rail.energy_mj - rail.energy_mj[0]) for rail in meter(phone.windows).rails]
+
+    # Floats near 1.06e9 and 5.1e8 µWs are 64 and 32 µWs apart; the text's two decimals are 10 µWs each. One update a second.
+    assert far.quantum_mw == pytest.approx(0.064 + 0.032)
+    assert rails_trace(replace(meter(phone.windows), rails=tuple(near)), phone.windows).quantum_mw == pytest.approx(
+        0.02
+    )
