@@ -14,7 +14,8 @@ from typing import NoReturn
 from urllib.parse import unquote
 
 from parsers.errors import RunLogError
-from parsers.logcat.threadtime import LogRecord, RecordFlag, parse_threadtime
+from parsers.logcat.tag_search import tag_search
+from parsers.logcat.threadtime import LogRecord, RecordFlag
 
 TAG = "AutoCoMET"
 
@@ -68,8 +69,8 @@ def read_records(data: bytes) -> list[Record]:
 
 def runner_lines(data: bytes) -> Iterator[tuple[LogRecord, Record]]:
     """Yield the whole lines of a log that are the runner's, and what each says, in the order of the log."""
-    for line in parse_threadtime(data):
-        if line.tag == TAG and RecordFlag.UNTERMINATED not in line.flags:
+    for line in tag_search(data, TAG):
+        if RecordFlag.UNTERMINATED not in line.flags:
             record = _record(line.message)
             if record is not None:
                 yield line, record

@@ -73,7 +73,7 @@ def parse_threadtime(data: bytes | mmap, *, rejects: list[Reject] | None = None)
         text = line.removesuffix(line_end)
         if not text or _SEPARATOR.fullmatch(text):
             continue
-        record = _record(offset, text, terminated=terminated)
+        record = parse_line(offset, text, terminated=terminated)
         if record is not None:
             yield record
         elif rejects is not None:
@@ -96,7 +96,8 @@ def _lines(data: bytes | mmap) -> Iterator[tuple[int, bytes, bool]]:
         start = end + 1
 
 
-def _record(offset: int, line: bytes, *, terminated: bool) -> LogRecord | None:
+def parse_line(offset: int, line: bytes, *, terminated: bool) -> LogRecord | None:
+    """Read one line, without what ends it; ``None`` where it is no record."""
     match = _THREADTIME.fullmatch(line)
     if match is None:
         return None

@@ -1,0 +1,187 @@
+"""Many lines of ``logcat -v threadtime`` at once: those of them that are of its usual form to the letter.
+
+What stands at a fixed place (``_HEADER``) is gathered into a matrix, then compared and added up place by place, for all lines
+together; where a tag ends is looked up among the text's ``": "``. Of any other line nothing is said but that it is another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+PRIORITIES = "VDIWEFAS"
+
+Positions = NDArray[np.int64]
+Numbers = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+_Places = NDArray[np.uint8]
+"""Letters of headers, shape (place, line)."""
+
+_HEADER = "00-00 00:00:00.000 ##### ##### P "
+"""``0``: a digit; ``#####``: a number, padded on its left; ``P``: a priority; all else stands for itself."""
+_PID, _TID, _PRIORITY = 19, 25, 31
+_NUMBER_WIDTH = 5
+_TAG_WIDTH = 8
+"""Shorter tags are padded to it."""
+_SPACE, _COLON, _NEWLINE, _CR = b" :\n\r"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """A text of whole lines, and where they begin and end, without what ends them."""
+
+    text: bytes
+    starts: Positions
+    ends: Positions
+    terminated: bool
+    """Whether the last line has its newline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegularLines:
+    """The lines of the usual form, an element for each."""
+
+    rows: Positions
+    """Which of the lines these are."""
+    month: Numbers
+    day: Numbers
+    time_of_day_ms: Numbers
+    pid: Numbers
+    tid: Numbers
+    priority: NDArray[np.int8]
+    """Index into PRIORITIES."""
+    tag: pa.Array
+    message: pa.Array
+    tag_ambiguous: Mask
+
+
+def split_lines(text: bytes, line_end: bytes) -> Lines:
+    """Find the lines of a text; a carriage return is no part of them where that is what the log's lines end with."""
+    letters = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(letters == _NEWLINE)
+    terminated = text.endswith(b"\n")
+    if not terminated:
+        ends = np.append(ends, len(text))
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    if line_end == b"\r\n":
+        ends = ends - ((ends > starts) & (letters[ends - 1] == _CR))
+    return Lines(text=text, starts=starts, ends=ends, terminated=terminated)
+
+
+def read_regular(lines: Lines) -> RegularLines:
+    """Read the lines that are of the usual form, have their newline, and are UTF-8."""
+    rows = np.flatnonzero(_may_be_regular(lines))
+    places = _header_places(lines.text, lines.starts[rows])
+    colons, others = _first_colons(lines, rows)
+    fits = _header_fits(places) & (others >= 0)
+    rows, colons, others, places = rows[fits], colons[fits], others[fits], places[:, fits]
+    digits = (places & 0x0F).astype(np.int32)  # of a space, too: 0
+    tags, messages = _texts(lines, rows, colons)
+    return RegularLines(
+        rows=rows,
+        month=_number(digits[0:2]),
+        day=_number(digits[3:5]),
+        time_of_day_ms=((_number(digits[6:8]) * 60 + _number(digits[9:11])) * 60 + _number(digits[12:14])) * 1000
+        + _number(digits[15:18]),
+        pid=_number(digits[_PID : _PID + _NUMBER_WIDTH]),
+        tid=_number(digits[_TID : _TID + _NUMBER_WIDTH]),
+        priority=_PRIORITY_CODES[places[_PRIORITY]],
+        tag=tags,
+        message=messages,
+        tag_ambiguous=others > 0,
+    )
+
+
+def _may_be_regular(lines: Lines) -> Mask:
+    """Tell the lines that have their newline, are long enough, and certainly UTF-8."""
+    mask: Mask = lines.ends - lines.starts >= len(_HEADER) + len(": ")
+    if not lines.terminated:
+        mask[-1] = False
+    if not _is_utf8(lines.text):
+        beyond_ascii = np.flatnonzero(np.frombuffer(lines.text, np.uint8) >= 0x80)
+        mask[np.searchsorted(lines.starts, beyond_ascii, side="right") - 1] = False
+    return mask
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        return text.isascii() or bool(text.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _header_places(text: bytes, starts: Positions) -> _Places:
+    """Gather the headers of lines that are long enough to have one."""
+    width = len(_HEADER)
+    if not len(starts):
+        return np.empty((width, 0), np.uint8)
+    windows = np.ndarray((len(text) - width + 1,), f"V{width}", buffer=text, strides=(1,))
+    return np.ascontiguousarray(windows[starts].view(np.uint8).reshape(-1, width).T)
+
+
+def _header_fits(places: _Places) -> Mask:
+    """Compare headers with the usual form."""
+    is_digit = places - np.uint8(ord("0")) <= 9
+    fits: Mask = _PRIORITY_CODES[places[_PRIORITY]] >= 0
+    for place, sign in enumerate(_HEADER):
+        if sign == "0":
+            fits &= is_digit[place]
+        elif sign == "#":
+            fits &= is_digit[place] | (places[place] == _SPACE) & ~(is_digit[place - 1] & (_HEADER[place - 1] == "#"))
+        elif sign != "P":
+            fits &= places[place] == ord(sign)
+    fits &= is_digit[_PID + _NUMBER_WIDTH - 1] & is_digit[_TID + _NUMBER_WIDTH - 1]
+    return fits
+
+
+def _number(digits: Numbers) -> Numbers:
+    """Add up digits, shape (place, line), most significant first."""
+    number: Numbers = digits[0]
+    for digit in digits[1:]:
+        number = 10 * number + digit
+    return number
+
+
+def _first_colons(lines: Lines, rows: Positions) -> tuple[Positions, Positions]:
+    """Find each line's first ``": "`` behind its header, and how many follow it; -1 where there is not even one."""
+    letters = np.frombuffer(lines.text, np.uint8)
+    colons = np.flatnonzero(letters[:-1] == _COLON)
+    colons = colons[letters[colons + 1] == _SPACE]
+    first = np.searchsorted(colons, lines.starts[rows] + len(_HEADER))
+    behind = np.searchsorted(colons, lines.ends[rows])
+    return np.append(colons, -1)[first], behind - first - 1
+
+
+def _texts(lines: Lines, rows: Positions, colons: Positions) -> tuple[pa.Array, pa.Array]:
+    """Cut out tags and messages: header, tag, colon, message and line end in turn are one array of texts, not copied."""
+    starts, tags = lines.starts[rows], lines.starts[rows] + len(_HEADER)
+    tag_ends = _without_padding(lines.text, tags, colons)
+    borders = np.stack((starts, tags, tag_ends, colons + len(": "), lines.ends[rows]), axis=1)
+    offsets = np.append(borders.ravel(), len(lines.text))
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(lines.text)]
+    pieces = pa.Array.from_buffers(pa.large_string(), borders.size, buffers)
+    headers = np.arange(len(rows)) * borders.shape[1]
+    return pieces.take(pa.array(headers + 1)), pieces.take(pa.array(headers + 3))
+
+
+def _without_padding(text: bytes, starts: Positions, ends: Positions) -> Positions:
+    """Move the ends of the tags that just fill their field to where the padding begins."""
+    letters, ends = np.frombuffer(text, np.uint8), ends.copy()
+    padded = np.flatnonzero(ends - starts == _TAG_WIDTH)
+    for _ in range(_TAG_WIDTH):
+        padded = padded[letters[ends[padded] - 1] == _SPACE]
+        ends[padded] -= 1
+    return ends
+
+
+def _priority_codes() -> NDArray[np.int8]:
+    """Map a letter to its index in PRIORITIES, -1 for any other."""
+    codes = np.full(256, -1, np.int8)
+    codes[np.frombuffer(PRIORITIES.encode(), np.uint8)] = np.arange(len(PRIORITIES))
+    return codes
+
+
+_PRIORITY_CODES = _priority_codes()

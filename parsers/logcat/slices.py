@@ -1,0 +1,34 @@
+"""What the readers of very large logs share: how the log's lines end, its first lines aside, and pages to let go of."""
+
+from __future__ import annotations
+
+import mmap
+
+from parsers.dump import HEAD_BYTES, Buffer
+
+
+def line_end_of(data: Buffer) -> bytes:
+    """Give what ends the lines of a log, which its first line tells.
+
+    Put before any of its lines, it lets :func:`parsers.logcat.threadtime.parse_threadtime` read them as in the log.
+    """
+    first, newline, _ = bytes(data[:HEAD_BYTES]).partition(b"\n")
+    return b"\r\n" if newline and first.endswith(b"\r") else b"\n"
+
+
+def let_go(data: Buffer, start: int, end: int) -> None:
+    """Let go of the whole pages between two bytes of a mapped file: until then they count as the process's own memory.
+
+    Whoever reads them again gets the same bytes. Data in memory are left alone, and so is a mapping that can be written
+    to: its pages may hold what no file does.
+    """
+    if not isinstance(data, mmap.mmap) or not _is_read_only(data):
+        return
+    first, last = (at - at % mmap.PAGESIZE for at in (start, min(end, len(data))))
+    if first < last:
+        data.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+
+def _is_read_only(data: mmap.mmap) -> bool:
+    with memoryview(data) as view:
+        return view.readonly

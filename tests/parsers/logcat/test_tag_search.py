@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from parsers.dump import mapped
+from parsers.logcat import tag_search as module
+from parsers.logcat.tag_search import tag_search
+from parsers.logcat.threadtime import LogRecord, parse_threadtime
+
+HEADER = b"12-31 23:59:59.998  1234 31256 I "
+LINE = HEADER + b"AutoCoMET: 1 conv 0 start\n"
+
+WORDS = (b"AutoCoMET", b"ab", b"a", b"x", b"\xff\xfe", b": ", b"       : ", b" ", b"\r", b"I ", HEADER)
+TEXTS = st.lists(st.sampled_from(WORDS), max_size=8).map(b"".join)
+LOGS = st.lists(st.tuples(st.sampled_from([HEADER, b""]), TEXTS).map(b"".join), max_size=12)
+TAGS = st.sampled_from(["AutoCoMET", "ab", "a", "", "\udcff\udcfe", "a ", "missing", "ET"])
+
+
+def expected(log: bytes, tag: str) -> list[LogRecord]:
+    return [record for record in parse_threadtime(log) if record.tag == tag]
+
+
+@given(LOGS, st.sampled_from([b"\n", b"\r\n"]), st.sampled_from([b"", b"\n", b"\r\n"]), TAGS)
+@example([], b"\n", b"", "AutoCoMET")
+@example([b"a"], b"\n", b"", "AutoCoMET")
+@example([LINE[:-1]], b"\n", b"", "AutoCoMET")
+@example([LINE + LINE.replace(b"\n", b"\r\n")], b"\n", b"", "AutoCoMET")
+def test_the_records_are_those_of_the_whole_log_with_that_tag(
+    lines: list[bytes], between: bytes, at_the_end: bytes, tag: str
+) -> None:
+    log = between.join(lines) + at_the_end
+
+    assert list(tag_search(log, tag)) == expected(log, tag)
+
+
+def test_a_line_across_the_border_of_two_chunks_is_found_once() -> None:
+    border = module._CHUNK_BYTES
+    for before in range(border - len(LINE) - 1, border + 1):
+        log = b"x" * (before - 1) + b"\n" + LINE * 2
+
+        found = [record.offset for record in tag_search(log, "AutoCoMET")]
+
+        assert found == [before, before + len(LINE)]
+
+
+def test_a_tag_that_only_the_message_names_is_no_record_of_the_tag() -> None:
+    log = HEADER + b"lowmemorykiller: Kill AutoCoMET: now\n" + LINE
+
+    assert [record.offset for record in tag_search(log, "AutoCoMET")] == [len(log) - len(LINE)]
+
+
+def test_a_mapped_log_is_searched_as_one_in_memory_and_can_be_closed_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LET_GO_BYTES", module._CHUNK_BYTES)
+    log = (LINE + HEADER + b"libc    : " + b"x" * 1000 + b"\n") * 1000
+    (tmp_path / "a.log").write_bytes(log)
+
+    with mapped(tmp_path / "a.log") as data:
+        first = next(tag_search(data, "AutoCoMET"))
+    with mapped(tmp_path / "a.log") as data:
+        whole = list(tag_search(data, "AutoCoMET"))
+
+    assert whole == expected(log, "AutoCoMET")
+    assert first == whole[0]
+
+
+def test_a_text_that_repeats_the_tag_without_a_line_end_takes_no_longer_than_its_length() -> None:
+    log = b" AutoCoMET" * 300_000
+
+    assert list(tag_search(log, "AutoCoMET")) == []
