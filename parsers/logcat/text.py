@@ -1,0 +1,146 @@
+"""A log in text: sections, their forms, and the entries of their lines.
+
+A section begins with the dump and behind each of logcat's separators; its form is sniffed from its first lines. Where many
+lines in a row do not fit, the form is sniffed again. Nothing is passed over: a line is an entry, a separator, empty, or a
+reject; only in ``raw`` an empty line is an entry, because that is how an empty message is printed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from parsers.logcat.encoding import Ending, Text, lines
+from parsers.logcat.formats import COLOR_END, LONG, RAW, SEPARATOR, TextFormat
+from parsers.logcat.messages import Entry, LongMessages, Messages, StudioMessages
+from parsers.logcat.record import RecordFlag
+from parsers.logcat.rejects import Rejects
+from parsers.logcat.sniff import Layout, sniff
+from parsers.logcat.studio_text import STUDIO_TEXT, STUDIO_VIEW
+
+_MISSES = 50
+"""Lines in a row that do not fit, after which the form is sniffed again."""
+
+NO_FORM = "fits no form of logcat"
+
+
+class Mark(NamedTuple):
+    """A separator: from here on the log is that buffer's."""
+
+    buffer: str
+    begins: bool
+    """The buffer's first records follow: ``beginning of``, not ``switch to``."""
+
+
+def scan(text: Text, rejects: Rejects, named: TextFormat | None = None) -> Iterator[Entry | Mark]:
+    """Yield the entries and separators of a log in text, in its order.
+
+    Args:
+        text: the dump, or the part of it that is a log.
+        rejects: takes the lines that are neither, as they are met.
+        named: the form, where it is known and not to be sniffed.
+    """
+    return _Scan(text, rejects, named).run()
+
+
+class _Scan:
+    """One pass over a text."""
+
+    def __init__(self, text: Text, rejects: Rejects, named: TextFormat | None) -> None:
+        self._text = text
+        self._rejects = rejects
+        self._named = named
+        self._layout: Layout | None = None
+        """``None`` where a section begins."""
+        self._last: Layout | None = None
+        self._messages: Messages | None = None
+        self._behind_separator = False
+        self._misses = 0
+
+    def run(self) -> Iterator[Entry | Mark]:
+        for offset, line, ending in lines(self._text, self._text.start):
+            layout = self._layout
+            if layout is None:
+                layout = self._begin(offset)
+            text = line.removesuffix(layout.line_end) if layout.line_end else line
+            if layout.indent:
+                text = text.removeprefix(layout.indent)
+            form = layout.format
+            if form is None or self._messages is not None or ending is Ending.TOO_LONG:
+                yield from self._slow(offset, text, ending)
+                continue
+            if text.startswith("\x1b"):
+                text = _uncolored(text, layout)
+            entry = form.read(text)
+            if entry is None:
+                yield from self._miss(offset, text)
+                continue
+            if self._misses:
+                self._misses = 0
+                self._rejects.end_row()
+            if ending is not Ending.NEWLINE:
+                entry = entry._replace(flags=entry.flags | RecordFlag.UNTERMINATED)
+            yield Entry(offset, form.source, entry)
+        if self._messages is not None:
+            yield from self._messages.finish()
+
+    def _begin(self, offset: int) -> Layout:
+        """Begin a section with the line at that byte."""
+        layout = sniff(self._text, offset, after_separator=self._behind_separator, named=self._named, last=self._last)
+        self._layout = layout
+        if layout.format is not None:
+            self._last = layout
+        self._behind_separator = False
+        self._misses = 0
+        if layout.format is LONG:
+            self._messages = LongMessages(self._rejects)
+        elif layout.format is STUDIO_TEXT or layout.format is STUDIO_VIEW:
+            self._messages = StudioMessages(layout.format, self._rejects)
+        return layout
+
+    def _slow(self, offset: int, text: str, ending: Ending) -> Iterator[Entry | Mark]:
+        """Take a line that is not an entry by itself."""
+        if ending is Ending.TOO_LONG:
+            self._rejects.add(offset, "line longer than any of a log", text)
+            return
+        messages = self._messages
+        if messages is None:
+            yield from self._miss(offset, text)
+            return
+        separator = SEPARATOR.fullmatch(text) if messages.may_end_here() else None
+        if separator is None:
+            yield from messages.feed(offset, text, ending)
+            return
+        yield from messages.finish()
+        self._messages = None
+        yield self._separate(separator)
+
+    def _miss(self, offset: int, text: str) -> Iterator[Mark]:
+        """Take a line that does not fit the section's form."""
+        separator = SEPARATOR.fullmatch(text.strip())
+        if separator is not None:
+            yield self._separate(separator)
+            return
+        if text and not text.isspace():
+            self._rejects.add(offset, self._reason(), text)
+        self._misses += 1
+        limit = _MISSES if self._layout and self._layout.format else self._layout and self._layout.looked_at
+        if self._misses >= (limit or 0):
+            self._layout = None
+
+    def _reason(self) -> str:
+        form = self._layout and self._layout.format
+        return f"no line of the form {form.source.value}" if form else NO_FORM
+
+    def _separate(self, separator: re.Match[str]) -> Mark:
+        self._layout = None
+        self._behind_separator = True
+        return Mark(separator[2], separator[1] == "beginning of")
+
+
+def _uncolored(text: str, layout: Layout) -> str:
+    """Take the colour from the end of a line that begins with one; in ``raw``, whose lines may do so anyway, from both."""
+    if layout.format is not RAW:
+        return text.removesuffix(COLOR_END)
+    return text[text.index("m") + 1 :].removesuffix(COLOR_END) if layout.colored else text
