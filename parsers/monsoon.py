@@ -31,11 +31,13 @@ GAIN_ERROR = 0.01
 UPDATE_PERIOD_S = 0.1
 """Means over this are what an energy is made of; the monitor itself is far faster."""
 
-_FASTEST_S = 0.0002
+FASTEST_S = 0.0002
 """A Monsoon takes 5000 samples a second and no more."""
-_TIME = re.compile(r"time\s*\((ms|s)\)", re.IGNORECASE)
-_CURRENT = re.compile(r"main\s*(avg\s*current\s*)?\((ma)\)", re.IGNORECASE)
-_VOLTAGE = re.compile(r"main\s*(avg\s*)?voltage\s*\((v)\)", re.IGNORECASE)
+TIME = re.compile(r"time\s*\((ms|s)\)", re.IGNORECASE)
+CURRENT = re.compile(r"main\s*(avg\s*current\s*)?\((ma)\)", re.IGNORECASE)
+VOLTAGE = re.compile(r"main\s*(avg\s*)?voltage\s*\((v)\)", re.IGNORECASE)
+_LONGEST_S = 7 * 86_400.0
+"""No campaign is recorded for longer; a broken time must not make a grid that fills the memory."""
 _DECISIVE = 0.8
 """Part of the best score that no other moment may reach."""
 _LEAST_SIGNIFICANCE = 10.0
@@ -72,14 +74,16 @@ def read_monsoon(data: bytes) -> MonitorSamples:
         text = header + newline + rows.replace("np.float64(", "").replace(")", "")
     try:
         table = pd.read_csv(io.StringIO(text))
-        time, unit = _column(table, _TIME)
-        current_ma, voltage_v = _column(table, _CURRENT)[0], _column(table, _VOLTAGE)[0]
+        time, unit = _column(table, TIME)
+        current_ma, voltage_v = _column(table, CURRENT)[0], _column(table, VOLTAGE)[0]
     except (ValueError, pd.errors.ParserError) as error:
         raise PowerSamplesError(f"The monitor's file cannot be read: {error}") from error
-    if len(time) < 2 or np.any(np.diff(time) < 0):
+    if len(time) < 2 or not np.isfinite(time).all() or np.any(np.diff(time) < 0):
         raise PowerSamplesError("The monitor's file holds no times that rise.")
-    faster_than_can_be = np.median(np.diff(time)) * 1e-3 < 0.99 * _FASTEST_S
+    faster_than_can_be = np.median(np.diff(time)) * 1e-3 < 0.99 * FASTEST_S
     time_s = (time - time[0]) * (1e-3 if unit.lower() == "ms" and not faster_than_can_be else 1.0)
+    if time_s[-1] > _LONGEST_S:
+        raise PowerSamplesError(f"The monitor's file spans {time_s[-1] / 86_400:.3g} days; the longest read is a week.")
     return MonitorSamples(power_mw=_grid_means(time_s, current_ma * voltage_v))
 
 

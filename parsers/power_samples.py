@@ -28,10 +28,10 @@ IntArray = NDArray[np.int64]
 _COLUMNS = ("boottime_ns", "current_now", "voltage_now", "charge_counter", "status")
 _BLOCK = re.compile(r"^@ ([0-9]+)\n", re.MULTILINE)
 _BATTERY_LINE = re.compile(
-    r"^\s*(current now|voltage|charge counter|status)\s*:\s*(-?[0-9]+)\s*$", re.IGNORECASE | re.MULTILINE
+    r"^[ \t]*(current now|voltage|charge counter|status)[ \t]*:[ \t]*(-?[0-9]+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
 )
 _RAIL_LINE = re.compile(
-    r"^\s*\[(?P<rail>[^]]+)\](?::(?P<subsystem>.*?))?\s+(?P<energy>[0-9]+(?:\.[0-9]+)?) mWs", re.MULTILINE
+    r"^[ \t]*\[(?P<rail>[^]\n]+)\](?::(?P<subsystem>.*?))?[ \t]++(?P<energy>[0-9]+(?:\.[0-9]+)?) mWs", re.MULTILINE
 )
 _METER = re.compile(r"^=+ PowerStats HAL [0-9.]+ energy meter =+$", re.MULTILINE)
 
@@ -125,7 +125,7 @@ def read_rails(data: bytes) -> RailSamples:
         if begin is None:
             continue
         end = text.find("\n=", begin.end())
-        times.append(int(boottime_ns))
+        times.append(boottime_ns)
         meters.append(
             {
                 (m["rail"], m["subsystem"] or ""): float(m["energy"])
@@ -165,10 +165,10 @@ def _numbers(cells: Iterator[str] | Any) -> FloatArray:
     return np.array([float(cell) if whole.fullmatch(cell) else np.nan for cell in cells], dtype=np.float64)
 
 
-def _rising(times: Sequence[str | int]) -> IntArray:
+def _rising(times: Sequence[str]) -> IntArray:
     try:
         array = np.array([int(time) for time in times], dtype=np.int64)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise PowerSamplesError(f"A sample's time is no whole number ({error}). Measure again.") from error
     if np.any(np.diff(array) <= 0):
         raise PowerSamplesError("The samples' times do not rise. Measure again.")

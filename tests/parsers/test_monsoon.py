@@ -59,6 +59,8 @@ def test_columns_are_found_by_name_and_time_s_unit_by_what_a_monsoon_can_do(head
         ("Time(s),Main(mA)\n0,1\n1,1\n", "no column .*voltage"),
         ("Time(s),Main(mA),Main Voltage(V)\n0,x,4\n1,1,4\n", "cannot be read"),
         ("Time(s),Main(mA),Main Voltage(V)\n1,1,4\n0,1,4\n", "no times that rise"),
+        ("Time(s),Main(mA),Main Voltage(V)\n1,1,4\ninf,1,4\n", "no times that rise"),
+        ("Time(s),Main(mA),Main Voltage(V)\n0,1,4\n1e15,1,4\n", "spans 1.16e.10 days; the longest read is a week"),
         ("", "cannot be read"),
     ],
 )

@@ -60,6 +60,8 @@ def test_rows_of_the_battery_s_nodes_keep_their_raw_values_and_gaps() -> None:
         (HEADER + "10,1,2,3,Discharging\n20,1,2\n", "line 3: '20,1,2' is cut"),
         (HEADER + "10,1,2,3,Full\n10,1,2,3,Full\n", "times do not rise"),
         (HEADER + "x,1,2,3,Full\n", "time is no whole number"),
+        (HEADER + "9" * 30 + ",1,2,3,Full\n", "time is no whole number"),
+        (HEADER + "9" * 5000 + ",1,2,3,Full\n", "time is no whole number"),
     ],
 )
 def test_a_table_that_is_not_the_runner_s_is_refused(data: str, complaint: str) -> None:
@@ -98,3 +100,9 @@ def test_rails_are_the_meter_s_alone_and_one_that_is_missing_has_a_gap() -> None
 def test_a_phone_without_a_meter_is_told_what_to_use() -> None:
     with pytest.raises(PowerSamplesError, match="--power battery"):
         read_rails(b"@ 1\nCan't find service: android.hardware.power.stats.IPowerStats/default\n")
+
+
+@pytest.mark.parametrize("digits", [30, 5000])
+def test_a_block_s_time_that_no_clock_shows_is_refused(digits: int) -> None:
+    with pytest.raises(PowerSamplesError, match="time is no whole number"):
+        read_rails(METER.replace("6000000000", "6" * digits).encode())
