@@ -8,8 +8,10 @@ format; :mod:`parsers.kinds` lists the readers.
 from __future__ import annotations
 
 import mmap
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, tzinfo
 from enum import Enum, Flag
@@ -93,22 +95,24 @@ class Kind:
 
 @contextmanager
 def mapped(path: Path) -> Iterator[Buffer]:
-    """Give a file's bytes without reading it into memory.
+    """Give a file's bytes without reading it into memory; only a pipe is.
 
     Raises:
         DumpError: no such file, or it cannot be read.
     """
-    try:
-        with path.open("rb") as handle:
-            if path.stat().st_size == 0:
-                yield b""
-                return
-            with closing(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)) as data:
-                yield data
-    except IsADirectoryError as error:
-        raise DumpError(f"{path} is a folder; name the files in it.") from error
-    except OSError as error:
-        raise DumpError(f"{path} cannot be read: {error.strerror or error}.") from error
+    with ExitStack() as stack:
+        try:
+            handle = stack.enter_context(path.open("rb"))
+            status = os.fstat(handle.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_size:
+                data: Buffer = stack.enter_context(closing(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)))
+            else:
+                data = handle.read()
+        except IsADirectoryError as error:
+            raise DumpError(f"{path} is a folder; name the files in it.") from error
+        except (OSError, ValueError) as error:
+            raise DumpError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+        yield data
 
 
 def record_to_json(record: Any) -> dict[str, Json]:

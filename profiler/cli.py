@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from parsers.console import run_command, tell
+from parsers.console import run_command
 from parsers.errors import ParsersError
-from profiler import cli_collect, cli_detect, cli_phones, cli_power, cli_runner, cli_virtual
+from profiler import cli_collect, cli_detect, cli_parse, cli_phones, cli_power, cli_runner, cli_virtual
 from profiler.cli_common import (
     JsonOption,
     LayersOption,
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 cli_collect.register(app)
 cli_detect.register(app)
+cli_parse.register(app)
 cli_phones.register(app)
 cli_power.register(app)
 cli_runner.register(app)
@@ -51,27 +52,6 @@ def profile_command() -> None:
     """Measure layers on devices with ONNX Runtime, and turn what came back into rows."""
     if not sys.platform.startswith("linux"):
         raise PlatformError(f"This needs Linux, and here is {sys.platform}. 'metamodel' and 'nas' run here too.")
-
-
-@app.command("parse")
-def parse_command(
-    sources: Annotated[list[Path], typer.Argument(help="Campaign folders and stats tables.", show_default=False)],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Table to write; a single campaign's own if left out.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Parse campaigns into one table, a pure function of what lies in their folders."""
-    from parsers.stats import gather
-
-    parsed = gather(sources, output)
-    for reject in parsed.rejects:
-        tell(f"not read: {reject}")
-    if as_json:
-        print_json({"stats": str(parsed.path), "rows": parsed.rows, "rejects": list(parsed.rejects)})
-    else:
-        typer.echo(f"{parsed.rows} rows")
-        typer.echo(parsed.path)
 
 
 @app.command("suite")

@@ -1,0 +1,57 @@
+"""Records as lines of aligned columns on a terminal or in a pipe, printed as they come.
+
+A log has more records than fit into memory, so the columns' widths are those of the first records; a longer cell moves
+what stands behind it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from parsers.dump import Json
+
+_LOOKED_AT = 200
+_WIDEST = 40
+
+
+def print_table(records: Iterable[dict[str, Json]]) -> None:
+    """Print records under a line of their fields' names; where the fields change, under a new one."""
+    records = iter(records)
+    for names, group in itertools.groupby(records, key=tuple):
+        _print_group(names, group)
+
+
+def print_fields(record: dict[str, Json]) -> None:
+    """Print one record, a line a field."""
+    width = max(map(len, record))
+    for name, value in record.items():
+        typer.echo(f"{name:{width}}  {cell(value)}".rstrip())
+
+
+def _print_group(names: Sequence[str], records: Iterator[dict[str, Json]]) -> None:
+    first = [[cell(record[name]) for name in names] for record in itertools.islice(records, _LOOKED_AT)]
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(names, *first, strict=True)]
+    rest = ([cell(record[name]) for name in names] for record in records)
+    for row in itertools.chain([list(names)], first, rest):
+        typer.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def cell(value: Json) -> str:
+    """Write one value so that it stays on its line and moves no cursor: control characters are escaped, null is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str):
+        return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ",".join(str(item) for item in value)
+    return json.dumps(value)
