@@ -1,7 +1,9 @@
 """Many lines of ``logcat -v threadtime`` at once: those of them that are of its usual form to the letter.
 
 What stands at a fixed place (``_HEADER``) is gathered into a matrix, then compared and added up place by place, for all lines
-together; where a tag ends is looked up among the text's ``": "``. Of any other line nothing is said but that it is another.
+together; where a tag ends is looked up among the text's ``": "``. Left to :data:`parsers.logcat.formats.THREADTIME`, which reads
+the lines one by one, are all those in which it might see something else: wider numbers, a header or a message that logcat
+cut, bytes that are no UTF-8. The columns are equal to its reading in every line that is read here.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-PRIORITIES = "VDIWEFAS"
+from parsers.logcat.formats import HEADER_BYTES
+
+PRIORITIES = "VDIWEFSA?*"
 
 Positions = NDArray[np.int64]
 Numbers = NDArray[np.int32]
@@ -23,10 +27,15 @@ _Places = NDArray[np.uint8]
 _HEADER = "00-00 00:00:00.000 ##### ##### P "
 """``0``: a digit; ``#####``: a number, padded on its left; ``P``: a priority; all else stands for itself."""
 _PID, _TID, _PRIORITY = 19, 25, 31
+_HOUR = 6
+_MOST = {0: 12, 3: 31, _HOUR: 23, 9: 59, 12: 59}
+"""What a date's and a time's fields are at most, by their place; months and days begin with 1."""
 _NUMBER_WIDTH = 5
 _TAG_WIDTH = 8
 """Shorter tags are padded to it."""
-_SPACE, _COLON, _NEWLINE, _CR = b" :\n\r"
+_FULL_TEXT = 4065
+"""Bytes of tag and message in an entry that holds no more, and was perhaps cut."""
+_SPACE, _COLON, _NEWLINE = b" :\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +45,8 @@ class Lines:
     text: bytes
     starts: Positions
     ends: Positions
+    newlines: Positions
+    """Where the newlines stand; for a last line without one, the text's end."""
     terminated: bool
     """Whether the last line has its newline."""
 
@@ -59,24 +70,31 @@ class RegularLines:
 
 
 def split_lines(text: bytes, line_end: bytes) -> Lines:
-    """Find the lines of a text; a carriage return is no part of them where that is what the log's lines end with."""
+    """Find the lines of a text.
+
+    Args:
+        text: whole lines.
+        line_end: carriage returns before the newline that are no part of a line.
+    """
     letters = np.frombuffer(text, np.uint8)
-    ends = np.flatnonzero(letters == _NEWLINE)
+    newlines = np.flatnonzero(letters == _NEWLINE)
     terminated = text.endswith(b"\n")
     if not terminated:
-        ends = np.append(ends, len(text))
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    if line_end == b"\r\n":
-        ends = ends - ((ends > starts) & (letters[ends - 1] == _CR))
-    return Lines(text=text, starts=starts, ends=ends, terminated=terminated)
+        newlines = np.append(newlines, len(text))
+    starts = np.concatenate(([0], newlines[:-1] + 1))
+    ended = newlines - starts >= len(line_end)
+    for back, letter in enumerate(reversed(line_end), start=1):
+        ended &= letters[newlines - back] == letter
+    ends = newlines - len(line_end) * ended
+    return Lines(text=text, starts=starts, ends=ends, newlines=newlines, terminated=terminated)
 
 
 def read_regular(lines: Lines) -> RegularLines:
-    """Read the lines that are of the usual form, have their newline, and are UTF-8."""
+    """Read the lines that are of the usual form."""
     rows = np.flatnonzero(_may_be_regular(lines))
     places = _header_places(lines.text, lines.starts[rows])
     colons, others = _first_colons(lines, rows)
-    fits = _header_fits(places) & (others >= 0)
+    fits = _header_fits(places) & (others >= 0) & (colons + len(": ") - lines.starts[rows] <= HEADER_BYTES)
     rows, colons, others, places = rows[fits], colons[fits], others[fits], places[:, fits]
     digits = (places & 0x0F).astype(np.int32)  # of a space, too: 0
     tags, messages = _texts(lines, rows, colons)
@@ -96,8 +114,9 @@ def read_regular(lines: Lines) -> RegularLines:
 
 
 def _may_be_regular(lines: Lines) -> Mask:
-    """Tell the lines that have their newline, are long enough, and certainly UTF-8."""
-    mask: Mask = lines.ends - lines.starts >= len(_HEADER) + len(": ")
+    """Tell the lines that have their newline, a possible length, and no bytes that are not UTF-8."""
+    text_widths = lines.ends - lines.starts - len(_HEADER) - len(": ")
+    mask: Mask = (text_widths >= 0) & (text_widths < _FULL_TEXT)
     if not lines.terminated:
         mask[-1] = False
     if not _is_utf8(lines.text):
@@ -134,6 +153,9 @@ def _header_fits(places: _Places) -> Mask:
         elif sign != "P":
             fits &= places[place] == ord(sign)
     fits &= is_digit[_PID + _NUMBER_WIDTH - 1] & is_digit[_TID + _NUMBER_WIDTH - 1]
+    for place, most in _MOST.items():
+        field = 10 * (places[place] & 0x0F) + (places[place + 1] & 0x0F)
+        fits &= (field <= most) & (field >= (place < _HOUR))
     return fits
 
 

@@ -58,10 +58,10 @@ def tag_search(data: Buffer, tag: str) -> Iterator[LogRecord]:
 def _lines_with(data: Buffer, text: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that hold a text, with their newlines, and where they begin."""
     pairs = tuple(_rarest(data, text, parity) for parity in (0, 1))
-    mask = np.empty(_CHUNK_BYTES // 2, bool)
+    masks = np.empty((2, _CHUNK_BYTES // 2), bool)
     start = end = let_go_from = 0
     for chunk in range(0, len(data), _CHUNK_BYTES):
-        for place in _places(data, chunk, text, pairs, mask):
+        for place in _places(data, chunk, text, pairs, masks):
             if place < end or data[place : place + len(text)] != text:
                 continue
             start = data.rfind(b"\n", end, place) + 1 or end
@@ -81,14 +81,14 @@ def _rarest(data: Buffer, text: bytes, parity: int) -> _Pair:
     return min(pairs, key=lambda pair: np.count_nonzero(sample == pair.word))
 
 
-def _places(data: Buffer, start: int, text: bytes, pairs: tuple[_Pair, ...], mask: NDArray[np.bool_]) -> list[int]:
+def _places(data: Buffer, start: int, text: bytes, pairs: tuple[_Pair, ...], masks: NDArray[np.bool_]) -> list[int]:
     """Find where the text may begin: wherever a word of the chunk is one of the pairs.
 
     The arrays over the data do not outlive the call, since a mapped file could not be closed meanwhile.
     """
     words = np.frombuffer(data, _WORD, offset=start, count=min(len(data) - start, _CHUNK_BYTES) // 2)
-    found = np.equal(words, pairs[0].word, out=mask[: len(words)])
-    found |= words == pairs[1].word
+    found, also = (np.equal(words, pair.word, out=mask[: len(words)]) for pair, mask in zip(pairs, masks, strict=True))
+    found |= also
     words_at = start + 2 * np.flatnonzero(found)
     if not len(words_at):
         return []

@@ -53,7 +53,7 @@ class Reject:
     line: bytes
 
 
-_THREADTIME = re.compile(rb"(\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{3}) +(\d+) +(\d+) ([VDIWEFAS]) (.*)", re.DOTALL)
+_THREADTIME = re.compile(rb"(\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{3}) +(\d{1,10}) +(\d{1,10}) ([VDIWEFAS]) (.*)", re.DOTALL)
 _SEPARATOR = re.compile(rb"--------- (?:beginning of|switch to) [a-z]+")
 _TAG_WIDTH = 8  # shorter tags are padded to it
 

@@ -73,3 +73,9 @@ def test_a_text_that_repeats_the_tag_without_a_line_end_takes_no_longer_than_its
     log = b" AutoCoMET" * 300_000
 
     assert list(tag_search(log, "AutoCoMET")) == []
+
+
+def test_a_process_number_that_no_process_has_makes_no_record() -> None:
+    endless = LINE.replace(b" 1234", b" " + b"1" * 5000)
+
+    assert [record.offset for record in tag_search(endless + LINE, "AutoCoMET")] == [len(endless)]
