@@ -96,7 +96,7 @@ def read_regular(lines: Lines) -> RegularLines:
     colons, others = _first_colons(lines, rows)
     fits = _header_fits(places) & (others >= 0) & (colons + len(": ") - lines.starts[rows] <= HEADER_BYTES)
     rows, colons, others, places = rows[fits], colons[fits], others[fits], places[:, fits]
-    digits = (places & 0x0F).astype(np.int32)  # of a space, too: 0
+    digits = places & np.uint8(0x0F)  # of a space, too: 0
     tags, messages = _texts(lines, rows, colons)
     return RegularLines(
         rows=rows,
@@ -159,10 +159,10 @@ def _header_fits(places: _Places) -> Mask:
     return fits
 
 
-def _number(digits: Numbers) -> Numbers:
+def _number(digits: _Places) -> Numbers:
     """Add up digits, shape (place, line), most significant first."""
-    number: Numbers = digits[0]
-    for digit in digits[1:]:
+    number = np.zeros(digits.shape[1], np.int32)
+    for digit in digits:
         number = 10 * number + digit
     return number
 

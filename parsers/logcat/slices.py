@@ -1,19 +1,10 @@
-"""What the readers of very large logs share: how the log's lines end, its first lines aside, and pages to let go of."""
+"""Pages of a mapped file that have been read, and need not stay with the process that read them."""
 
 from __future__ import annotations
 
 import mmap
 
-from parsers.dump import HEAD_BYTES, Buffer
-
-
-def line_end_of(data: Buffer) -> bytes:
-    """Give what ends the lines of a log, which its first line tells.
-
-    Put before any of its lines, it lets :func:`parsers.logcat.threadtime.parse_threadtime` read them as in the log.
-    """
-    first, newline, _ = bytes(data[:HEAD_BYTES]).partition(b"\n")
-    return b"\r\n" if newline and first.endswith(b"\r") else b"\n"
+from parsers.dump import Buffer
 
 
 def let_go(data: Buffer, start: int, end: int) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from parsers.dump import Buffer
-from parsers.logcat.slices import let_go, line_end_of
+from parsers.dump import HEAD_BYTES, Buffer
+from parsers.logcat.slices import let_go
 from parsers.logcat.threadtime import LogRecord, parse_line, parse_threadtime
 
 _CHUNK_BYTES = 1 << 18
@@ -47,7 +47,8 @@ def tag_search(data: Buffer, tag: str) -> Iterator[LogRecord]:
     if len(text) <= _WORD.itemsize:
         yield from (record for record in parse_threadtime(data) if record.tag == tag)
         return
-    carriage_return = line_end_of(data).removesuffix(b"\n")
+    first_line = bytes(data[:HEAD_BYTES]).partition(b"\n")[0]
+    carriage_return = b"\r" if first_line.endswith(b"\r") else b""
     for start, line in _lines_with(data, text):
         terminated = line.endswith(b"\n")
         record = parse_line(start, line.removesuffix(b"\n").removesuffix(carriage_return), terminated=terminated)
