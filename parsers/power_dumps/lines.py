@@ -15,6 +15,13 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,24}(?:\.[0-9]{0,24})?(?:[eE][+-]?[0-9]{1,3}
 _UTF16 = {codecs.BOM_UTF16_LE: ("utf-16-le", b"\n\0"), codecs.BOM_UTF16_BE: ("utf-16-be", b"\0\n")}
 
 
+LONGEST_LINE = 1 << 20
+"""Bytes; no program that is read here writes a longer one."""
+
+_TOO_LONG = "\0"
+"""Stands for the text of a line that is too long: nothing that is read here looks like it."""
+
+
 class Line(NamedTuple):
     """One line of a dump, without its end."""
 
@@ -30,7 +37,11 @@ class Line(NamedTuple):
 
 
 def lines_of(data: Buffer) -> Iterator[Line]:
-    """Give a dump's lines as they come. UTF-16, which PowerShell writes, is told by its byte order mark."""
+    """Give a dump's lines as they come, each to be read or rejected.
+
+    UTF-16, which PowerShell writes, is told by its byte order mark. A line beyond LONGEST_LINE is not decoded, so that no
+    reader takes it for anything.
+    """
     encoding, newline, errors, position = "utf-8", b"\n", "surrogateescape", 0
     if bytes(data[:2]) in _UTF16:
         (encoding, newline), errors, position = _UTF16[bytes(data[:2])], "replace", 2
@@ -38,8 +49,9 @@ def lines_of(data: Buffer) -> Iterator[Line]:
         position = 3
     while position < len(data):
         end = _find(data, newline, position)
-        raw = bytes(data[position:end])
-        yield Line(position, raw, raw.decode(encoding, errors).removesuffix("\r"))
+        raw = bytes(data[position : min(end, position + LONGEST_LINE)])
+        text = raw.decode(encoding, errors).removesuffix("\r") if end - position <= LONGEST_LINE else _TOO_LONG
+        yield Line(position, raw, text)
         position = end + len(newline)
 
 
