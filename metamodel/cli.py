@@ -87,11 +87,11 @@ def predict_command(
     from metamodel.predictor import TrainedPredictor
     from metamodel.report import Prediction, prediction_json, prediction_table
     from parsers.device_config import load_device_config
-    from parsers.network import read_network
+    from parsers.network import read_network, require_shapes
 
     config = load_device_config(tier or device_config or "")
     artefact = load_artefact(model)
-    read = read_network(network)
+    read = require_shapes(read_network(network))
     layers = [item.layer for item in read.layers]
     setting = Setting(
         context=config.context,

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from parsers.errors import NetworkError
 from parsers.fusion import Group, clip_bounds, operator_name
-from parsers.onnx_graph import Graph, Node, Tensor
+from parsers.onnx_graph import Graph, Node
+from parsers.onnx_shapes import UNKNOWN, Tensor
 from parsers.onnx_values import Attribute
 from parsers.operators import CONV, DEPTHWISE_CONV, GROUPED_CONV, Family, family_of
 from parsers.schema import Layer, Shape
 
 _IN_COLUMNS = frozenset({"kernel_shape", "strides", "pads", "auto_pad", "dilations", "group"})
 """Attributes of windows that columns carry."""
+
+_WINDOWED = frozenset({"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"})
 
 _DECIDES_NOTHING: Mapping[str, frozenset[str]] = {
     "BatchNormalization": frozenset({"epsilon", "momentum", "spatial", "is_test", "training_mode"}),
@@ -31,6 +34,9 @@ _DECIDES_NOTHING: Mapping[str, frozenset[str]] = {
     "Expand": frozenset({"shape"}),
 }
 """What shapes give away already, or what changes nothing at inference."""
+
+_NO_NUMBERS = frozenset({"int64", "int32", "bool", "object"})
+"""Element types of indices, shapes, conditions and text."""
 
 _WEIGHTS_IMPLIED = frozenset({"Conv", "ConvTranspose", "Gemm", "BatchNormalization"})
 """Operators whose weights' shapes follow from the columns."""
@@ -70,20 +76,25 @@ class _Image:
     width: int
 
 
+_NO_IMAGE = _Image(batch=1, channels=0, height=0, width=0)
+"""What a tensor of unknown shape reads as."""
+
+
 def describe(group: Group, graph: Graph) -> Description:
     """Describe a group as a layer.
 
+    A shape that is not known before the network runs counts as nothing: the volumes and what follows from them are less
+    than what runs, and ``attributes`` tell so by ``unknown_inputs`` and ``unknown_outputs``, the positions in question.
+
     Raises:
-        NetworkError: a shape that is not known before the network runs, or a window of three dimensions.
+        NetworkError: a window of three dimensions, or one that contradicts itself.
     """
     head = group.head
-    inputs = _inputs(group)
-    outputs = tuple(tensor for tensor in group.nodes[-1].outputs if tensor)
-    read = [graph.tensor(tensor) for tensor in inputs]
-    made = [graph.tensor(tensor) for tensor in outputs]
+    read = [graph.tensor(tensor) for tensor in group.inputs]
+    made = [graph.tensor(tensor) for tensor in group.outputs]
     window = _window(head, graph)
     layer_type = _type(group, window.get("groups", 1), graph)
-    source, result = _images(layer_type, read[0] if read else made[0], made[0], head)
+    source, result = _images(layer_type, (read or made or [UNKNOWN])[0], (made or read or [UNKNOWN])[0], head)
     layer = Layer(
         type=layer_type,
         batch=source.batch,
@@ -97,18 +108,20 @@ def describe(group: Group, graph: Graph) -> Description:
         output_volume=sum(tensor.volume for tensor in made),
         weight_elements=_weight_elements(group, result.channels, graph),
         fused_ops=tuple(operator_name(node) for node in group.fused),
-        precision=(read or made)[0].precision,
+        precision=_precision([*read, *made]),
         input_shapes=tuple(tensor.shape for tensor in read),
-        output_shape=made[0].shape,
-        attributes=_attributes(group, len(outputs), graph),
+        output_shape=made[0].shape if made else (),
+        attributes=_attributes(group, read, made, graph),
         **window,
     )
-    return Description(layer=layer, inputs=inputs, outputs=outputs)
+    return Description(layer=layer, inputs=group.inputs, outputs=group.outputs)
 
 
-def _inputs(group: Group) -> tuple[str, ...]:
-    made = {tensor for node in group.nodes for tensor in node.outputs}
-    return tuple(tensor for node in group.nodes for tensor in node.activations if tensor not in made)
+def _precision(tensors: Sequence[Tensor]) -> str:
+    """Give the first element type that is no index or condition, of what is read and then of what is made."""
+    precisions = [tensor.precision for tensor in tensors if tensor.is_known]
+    numbers = [precision for precision in precisions if precision not in _NO_NUMBERS]
+    return (numbers or precisions or [UNKNOWN.precision])[0]
 
 
 def _type(group: Group, groups: int, graph: Graph) -> str:
@@ -117,28 +130,35 @@ def _type(group: Group, groups: int, graph: Graph) -> str:
         return "Gemm"
     if head.op != CONV or groups == 1:
         return operator_name(head)
-    in_channels = graph.tensor(head.inputs[0]).shape[1]
-    return DEPTHWISE_CONV if groups == in_channels else GROUPED_CONV
+    weight = graph.tensor(head.inputs[1]).shape if len(head.inputs) > 1 else ()
+    return DEPTHWISE_CONV if weight[1:2] == (1,) else GROUPED_CONV
 
 
 def _images(layer_type: str, read: Tensor, made: Tensor, head: Node) -> tuple[_Image, _Image]:
     if family_of(layer_type) is not Family.DENSE:
-        return _as_image(read.shape), _as_image(made.shape)
-    shape = tuple(reversed(read.shape)) if head.attributes.get("transA") else read.shape
-    return _as_features(shape), _as_features(made.shape)
+        return _as_image(read), _as_image(made)
+    is_second = 0 in head.weights
+    is_turned = bool(head.attributes.get("transB")) != is_second if is_second else head.attributes.get("transA")
+    shape = (*read.shape[:-2], *reversed(read.shape[-2:])) if is_turned else read.shape
+    return _as_features(replace(read, shape=shape)), _as_features(made)
 
 
-def _as_image(shape: Shape) -> _Image:
+def _as_image(tensor: Tensor) -> _Image:
     """Read NCHW; two dimensions are (batch, features), three (batch, channels, length)."""
+    shape = tensor.shape
+    if not tensor.is_known:
+        return _NO_IMAGE
     if len(shape) < 4:
         batch, channels, width = {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape)
         return _Image(batch=batch, channels=channels, height=1, width=width)
     return _Image(batch=shape[0], channels=math.prod(shape[1:-2]), height=shape[-2], width=shape[-1])
 
 
-def _as_features(shape: Shape) -> _Image:
+def _as_features(tensor: Tensor) -> _Image:
     """Read a matrix product's operand: features last, rows that are neither batch nor features as height."""
-    padded = (1,) * (2 - len(shape)) + shape
+    if not tensor.is_known:
+        return _NO_IMAGE
+    padded = (1,) * (2 - len(tensor.shape)) + tensor.shape
     return _Image(batch=padded[0], channels=padded[-1], height=math.prod(padded[1:-1]), width=1)
 
 
@@ -146,33 +166,49 @@ def _window(head: Node, graph: Graph) -> _Window:
     """Read kernel, stride, padding (SAME resolved), dilation and groups off an operator that has a window."""
     if not _has_window(head):
         return {}
-    kernel = _whole_numbers(head.attributes.get("kernel_shape")) or graph.tensor(head.inputs[1]).shape[2:]
+    kernel = _kernel(head, graph)
+    if not kernel:
+        return {}
     if len(kernel) > 2:
         message = f"{graph.name}: {head.op} {head.name!r} has a window of {len(kernel)} dimensions; at most 2 are read."
         raise NetworkError(message)
+    if not _is_consistent(head, len(kernel)):
+        raise NetworkError(f"{graph.name}: the window of {head.op} {head.name!r} contradicts itself.")
     strides, dilations = _per_axis(head, "strides", 1), _per_axis(head, "dilations", 1)
-    top, left, bottom, right = _pads(head, graph, (1, *kernel)[-2:])
     groups = head.attributes.get("group", 1)
-    return _Window(
+    window = _Window(
         kernel_height=(1, *kernel)[-2],
         kernel_width=kernel[-1],
         stride_height=strides[0],
         stride_width=strides[1],
-        pad_top=top,
-        pad_bottom=bottom,
-        pad_left=left,
-        pad_right=right,
         dilation=max(dilations),
         groups=groups if isinstance(groups, int) else 1,
     )
+    if (pads := _pads(head, graph, (1, *kernel)[-2:])) is not None:
+        window["pad_top"], window["pad_left"], window["pad_bottom"], window["pad_right"] = pads
+    return window
+
+
+def _kernel(head: Node, graph: Graph) -> Shape:
+    written = _whole_numbers(head.attributes.get("kernel_shape"))
+    return written or (graph.tensor(head.inputs[1]).shape[2:] if len(head.inputs) > 1 else ())
+
+
+def _is_consistent(head: Node, axes: int) -> bool:
+    wanted = {"strides": axes, "dilations": axes, "pads": 2 * axes}
+    return all(len(_whole_numbers(head.attributes.get(name))) in {0, length} for name, length in wanted.items())
 
 
 def _has_window(node: Node) -> bool:
-    return node.op in {"Conv", "ConvTranspose"} or "kernel_shape" in node.attributes
+    """Tell whether an operator slides a window; of one that nobody knows, only where it says so in known words."""
+    if node.op in _WINDOWED:
+        return True
+    kernel = _whole_numbers(node.attributes.get("kernel_shape"))
+    return 0 < len(kernel) < 3 and _is_consistent(node, len(kernel))
 
 
-def _pads(head: Node, graph: Graph, kernel: Shape) -> tuple[int, int, int, int]:
-    """Give the padding as top, left, bottom, right.
+def _pads(head: Node, graph: Graph, kernel: Shape) -> tuple[int, int, int, int] | None:
+    """Give the padding as top, left, bottom, right; ``None`` where it follows from a shape that is not known.
 
     SAME is resolved by ONNX's rule: with the output's size o, the input's size i, stride s and the extent
     e = dilation · (kernel − 1) + 1, the total is (o − 1)·s + e − i, and the odd one goes behind for SAME_UPPER. For a
@@ -181,7 +217,10 @@ def _pads(head: Node, graph: Graph, kernel: Shape) -> tuple[int, int, int, int]:
     written = _whole_numbers(head.attributes.get("pads")) or (0,) * 4
     if "auto_pad" not in head.attributes and "output_shape" not in head.attributes:
         return (0, written[0], 0, written[1]) if len(written) == 2 else (written[0], written[1], written[2], written[3])
-    source, result = (_as_image(graph.tensor(name).shape) for name in (head.inputs[0], head.outputs[0]))
+    read, made = graph.tensor(head.inputs[0]), graph.tensor(head.outputs[0])
+    if not (read.is_known and made.is_known):
+        return None
+    source, result = _as_image(read), _as_image(made)
     extra = _per_axis(head, "output_padding", 0)
     if head.op == "ConvTranspose":
         source, result = result, source
@@ -202,19 +241,23 @@ def _weight_elements(group: Group, channels: int, graph: Graph) -> int:
     is_folded = bool(group.folded)
     kept = [tensor for index, tensor in group.head.weights.items() if not (is_folded and index == 2)]
     kept += [tensor for node in group.fused for tensor in node.weights.values()]
-    return sum(graph.tensor(tensor).volume for tensor in kept) + (channels if is_folded else 0)
+    held = sum(node.inner_weight_elements for node in (group.head, *group.fused))
+    return sum(graph.tensor(tensor).volume for tensor in kept) + held + (channels if is_folded else 0)
 
 
-def _attributes(group: Group, outputs: int, graph: Graph) -> str:
+def _attributes(group: Group, read: Sequence[Tensor], made: Sequence[Tensor], graph: Graph) -> str:
     head = group.head
     described = _settings(head, graph)
+    for name, tensors in (("unknown_inputs", read), ("unknown_outputs", made)):
+        if unknown := [index for index, tensor in enumerate(tensors) if not tensor.is_known]:
+            described[name] = unknown
     if group.folded:
         described.pop("constant_operands", None)
     dilations = _whole_numbers(head.attributes.get("dilations"))
     if len(set(dilations)) > 1:
         described["dilations"] = dilations
-    if outputs > 1:
-        described["outputs"] = outputs
+    if len(made) > 1:
+        described["outputs"] = len(made)
     for node in group.fused:
         if settings := _settings(node, graph):
             described[operator_name(node)] = settings

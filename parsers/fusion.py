@@ -9,9 +9,10 @@ same conditions: a result is fused into the operator that made it only where nob
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
+from parsers.flow import Flow
 from parsers.onnx_graph import Graph, Node
 from parsers.onnx_values import Attribute
 
@@ -28,11 +29,13 @@ class Role(Enum):
     """Gone at run time: part of the head's weights."""
     FUSED = auto()
     """Done by the head, or right behind it."""
+    QUANTISED = auto()
+    """Gone at run time: the head works on whole numbers, and what turned them into others and back is not needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Nodes that run as one layer, in order; the first is its head."""
+    """Nodes that run as one layer, in order; one of them is its head."""
 
     nodes: tuple[Node, ...]
     roles: tuple[Role, ...]
@@ -40,7 +43,21 @@ class Group:
     @property
     def head(self) -> Node:
         """The node that gives the layer its type."""
-        return self.nodes[0]
+        return self._with(Role.HEAD)[0]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Activations that the nodes read, in order, but for those that they make themselves."""
+        made = {tensor for node in self.nodes for tensor in node.outputs}
+        return tuple(tensor for node in self.nodes for tensor in node.activations if tensor not in made)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What leaves the layer: what the last node makes, or those that quantise each of its results."""
+        head = self.roles.index(Role.HEAD)
+        pairs = zip(self.nodes[head:], self.roles[head:], strict=True)
+        quantising = [node for node, role in pairs if role is Role.QUANTISED]
+        return tuple(tensor for node in quantising or self.nodes[-1:] for tensor in node.outputs if tensor)
 
     @property
     def folded(self) -> tuple[Node, ...]:
@@ -58,7 +75,7 @@ class Group:
 
 def group_nodes(graph: Graph) -> tuple[Group, ...]:
     """Partition a graph's nodes into groups, in an order in which they can run."""
-    flow = _Flow(graph=graph)
+    flow = Flow(graph)
     position = {node.name: index for index, node in enumerate(graph.nodes)}
     taken: set[str] = set()
     groups: list[Group] = []
@@ -90,27 +107,7 @@ def clip_bounds(node: Node) -> tuple[float | None, float | None]:
     return _number(low), _number(high)
 
 
-@dataclass(slots=True)
-class _Flow:
-    """Who makes and who reads each tensor."""
-
-    graph: Graph
-    makers: dict[str, Node] = field(default_factory=dict)
-    readers: dict[str, list[Node]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for node in self.graph.nodes:
-            self.makers.update(dict.fromkeys(node.outputs, node))
-            for tensor in node.inputs:
-                self.readers.setdefault(tensor, []).append(node)
-
-    def only_reader(self, tensor: str) -> Node | None:
-        """Give the one node that reads a tensor, where nobody else does and it leaves the network nowhere."""
-        readers = self.readers.get(tensor, [])
-        return readers[0] if len(readers) == 1 and tensor not in self.graph.outputs else None
-
-
-def _grow(head: Node, flow: _Flow) -> Group:
+def _grow(head: Node, flow: Flow) -> Group:
     match head.op:
         case "Conv" | "ConvTranspose":
             return _grow_convolution(head, flow)
@@ -122,11 +119,11 @@ def _grow(head: Node, flow: _Flow) -> Group:
             return Group(nodes=(head,), roles=(Role.HEAD,))
 
 
-def _grow_convolution(head: Node, flow: _Flow) -> Group:
+def _grow_convolution(head: Node, flow: Flow) -> Group:
     """Take folded scales first, then at most one residual (not behind a transposed one), then at most one activation."""
     nodes, roles = [head], [Role.HEAD]
     has_residual = False
-    while (reader := flow.only_reader(nodes[-1].outputs[0])) is not None:
+    while (reader := flow.follower(nodes[-1])) is not None:
         tail = nodes[-1].outputs[0]
         if not has_residual and _is_scale(reader, flow):
             roles.append(Role.FOLDED)
@@ -143,10 +140,10 @@ def _grow_convolution(head: Node, flow: _Flow) -> Group:
     return Group(nodes=tuple(nodes), roles=tuple(roles))
 
 
-def _grow_normalisation(head: Node, flow: _Flow) -> Group:
+def _grow_normalisation(head: Node, flow: Flow) -> Group:
     """Take the factors, offsets and activation that follow: runtimes make one pass of them, or a chain of their own."""
     nodes = [head]
-    while (reader := flow.only_reader(nodes[-1].outputs[0])) is not None:
+    while (reader := flow.follower(nodes[-1])) is not None:
         if reader.op == "BatchNormalization" or not _is_scale(reader, flow):
             if _is_activation(reader):
                 nodes.append(reader)
@@ -155,23 +152,23 @@ def _grow_normalisation(head: Node, flow: _Flow) -> Group:
     return Group(nodes=tuple(nodes), roles=(Role.HEAD, *[Role.FUSED] * (len(nodes) - 1)))
 
 
-def _grow_dense(head: Node, flow: _Flow) -> Group:
+def _grow_dense(head: Node, flow: Flow) -> Group:
     """Take a MatMul's bias, which makes it a Gemm, and the activation."""
     nodes, roles = [head], [Role.HEAD]
-    reader = flow.only_reader(head.outputs[0])
+    reader = flow.follower(head)
     if head.op == "MatMul":
         if reader is None or not _is_bias(reader, head, flow):
             return Group(nodes=(head,), roles=(Role.HEAD,))
         nodes.append(reader)
         roles.append(Role.FOLDED)
-        reader = flow.only_reader(reader.outputs[0])
+        reader = flow.follower(reader)
     if reader is not None and _is_activation(reader):
         nodes.append(reader)
         roles.append(Role.FUSED)
     return Group(nodes=tuple(nodes), roles=tuple(roles))
 
 
-def _is_scale(node: Node, flow: _Flow) -> bool:
+def _is_scale(node: Node, flow: Flow) -> bool:
     """Tell whether a node is a per-channel factor or offset of one activation, which weights can absorb."""
     if node.op == "BatchNormalization":
         return len(node.activations) == 1 and len([name for name in node.outputs if name]) == 1
@@ -185,7 +182,7 @@ def _is_scale(node: Node, flow: _Flow) -> bool:
     return all(side == 1 for axis, side in enumerate(aligned) if axis != 1) and aligned[1] in {1, result[1]}
 
 
-def _is_bias(node: Node, product: Node, flow: _Flow) -> bool:
+def _is_bias(node: Node, product: Node, flow: Flow) -> bool:
     """Tell whether an Add is the bias of a matrix product with constant weights."""
     if node.op != "Add" or len(node.activations) != 1 or len(node.weights) != 1 or 1 not in product.weights:
         return False
@@ -194,21 +191,21 @@ def _is_bias(node: Node, product: Node, flow: _Flow) -> bool:
     return len(result) == 2 and operand in {(result[1],), (1, result[1])}
 
 
-def _residual_owner(node: Node, flow: _Flow) -> str | None:
+def _residual_owner(node: Node, flow: Flow) -> str | None:
     """Give the input of an addition that the convolution behind it can add to: the first that qualifies."""
     operands = node.activations
     if node.op not in {"Add", "Sum"} or len(node.inputs) != 2 or len(operands) != 2:
         return None
-    shapes = {flow.graph.tensor(tensor).shape for tensor in operands}
-    if len(shapes) != 1:
+    tensors = [flow.graph.tensor(tensor) for tensor in operands]
+    if tensors[0].shape != tensors[1].shape or not all(tensor.is_known for tensor in tensors):
         return None
     return next((tensor for tensor in operands if _is_convolved(tensor, flow)), None)
 
 
-def _is_convolved(tensor: str, flow: _Flow) -> bool:
+def _is_convolved(tensor: str, flow: Flow) -> bool:
     """Tell whether a tensor is a convolution's result, but for scales, that nobody else reads."""
     maker = flow.makers.get(tensor)
-    if maker is None or flow.only_reader(tensor) is None:
+    if maker is None or flow.follower(maker) is None:
         return False
     if maker.op == "Conv":
         return True

@@ -1,8 +1,9 @@
 """PARSENETWORK (Algorithm 1, lines 9 and 23): an ONNX graph as layers with the paper's architecture attributes.
 
 What a runtime fuses is one layer, whatever does not run at all (constants, shapes, ``Identity``, ``Dropout``) is none,
-and an operator nobody here has heard of is a layer with its type and volumes. Shapes come from ONNX's own inference;
-a network whose shapes are not fixed is refused, with what to do about it.
+and an operator nobody here has heard of is a layer with its type and volumes. Shapes come from ONNX's own inference and
+from what the file tells; a network whose inputs are not fixed is refused, with what to do about it. Inside, a shape that
+nobody knows before the network runs leaves its layers with what is known of them, and is told (``Network.unknown``).
 """
 
 from __future__ import annotations
@@ -12,28 +13,18 @@ from pathlib import Path
 
 import onnx
 
+from parsers.blocks import group_blocks
 from parsers.describe import Description, describe
+from parsers.errors import NetworkError
 from parsers.fusion import Group, group_nodes
-from parsers.onnx_graph import Graph, load_model, read_graph
+from parsers.liveness import peak_live_elements
+from parsers.network_layer import NetworkLayer
+from parsers.onnx_files import load_structure
+from parsers.onnx_graph import Graph, read_graph
+from parsers.patterns import fold_patterns
+from parsers.quantised import fold_quantisation
 from parsers.roofline import flops, macs
-from parsers.schema import Layer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkLayer:
-    """One layer and the graph nodes that it stands for."""
-
-    name: str
-    """Unique within the network: the name of its first node."""
-    layer: Layer
-    nodes: tuple[str, ...]
-    """All graph nodes it covers, in order; a runtime's profile names some of them."""
-    tensors: tuple[str, ...]
-    """All tensors that those nodes produce."""
-    inputs: tuple[str, ...]
-    """Activation tensors read, in the order of ``layer.input_shapes``."""
-    outputs: tuple[str, ...]
-    """Activation tensors that leave the layer."""
+from parsers.spelling import spell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +34,9 @@ class Network:
     name: str
     layers: tuple[NetworkLayer, ...]
     peak_live_elements: int
-    """Activation elements alive at once, at most, when the layers run in this order."""
+    """Activation elements alive at once, at most, when the layers run in this order (``parsers.liveness``)."""
+    unknown: tuple[str, ...] = ()
+    """Tensors between the layers whose shape is not known before the network runs; they count as nothing."""
 
     @property
     def flops(self) -> int:
@@ -66,50 +59,57 @@ class Network:
         return sum(item.layer.input_volume + item.layer.output_volume for item in self.layers)
 
 
-def read_network(path: Path) -> Network:
-    """Read an ONNX file as layers; the network's name is the file's.
-
-    Raises:
-        NetworkError: no such file, no ONNX, dynamic shapes, or no operators; one line that says what to do.
-    """
-    return parse_network(load_model(path), name=path.stem)
+def read_network(path: Path, *, blocks: bool = False) -> Network:
+    """Read an ONNX file as layers; the network's name is the file's. Raises as :func:`parse_network`."""
+    return parse_network(load_structure(path), name=path.stem, blocks=blocks)
 
 
-def parse_network(model: onnx.ModelProto, *, name: str) -> Network:
+def parse_network(model: onnx.ModelProto, *, name: str, blocks: bool = False) -> Network:
     """Read an ONNX model as layers.
 
     Args:
         model: of any opset; the values of its weights are not looked at.
         name: what to call it, in the result and in error messages.
+        blocks: whether inverted residuals are one layer each (``parsers.blocks``).
 
     Raises:
-        NetworkError: see :func:`read_network`.
+        NetworkError: no ONNX, dynamic input shapes, a graph that contradicts itself, or no operators; one line that says
+            what to do.
     """
-    graph = read_graph(model, name=name)
-    layers = tuple(_network_layer(group, describe(group, graph), graph) for group in group_nodes(graph))
-    return Network(name=name, layers=layers, peak_live_elements=_peak_live_elements(layers, graph))
+    graph = fold_patterns(spell(read_graph(model, name=name)))
+    groups = fold_quantisation(group_nodes(graph), graph)
+    layers = tuple(_network_layer(group, describe(group, graph), graph) for group in groups)
+    peak = peak_live_elements(layers, graph)
+    unknown = tuple(tensor for item in layers for tensor in item.outputs if not graph.tensor(tensor).is_known)
+    if blocks:
+        layers = group_blocks(layers, leaving=frozenset(graph.outputs))
+    return Network(name=name, layers=layers, peak_live_elements=peak, unknown=unknown)
+
+
+def require_shapes(network: Network) -> Network:
+    """Give the network back if the shapes of all its tensors are known: what is priced or measured must be whole.
+
+    Raises:
+        NetworkError: a shape that is not known before the network runs.
+    """
+    for item in network.layers:
+        for tensor in item.outputs:
+            if tensor in network.unknown:
+                message = f"{network.name}: the shape of tensor {tensor!r} (made by {item.layer.type} {item.name!r})"
+                advice = (
+                    "Only networks of fixed shapes can be priced; add the shape to the file's value_info if it is one."
+                )
+                raise NetworkError(f"{message} is not known before the network runs. {advice}")
+    return network
 
 
 def _network_layer(group: Group, description: Description, graph: Graph) -> NetworkLayer:
-    made = [tensor for node in group.nodes for tensor in node.outputs if tensor]
+    made = [tensor for node in group.nodes for tensor in (*node.parts_outputs, *node.outputs) if tensor]
     return NetworkLayer(
         name=group.head.name,
         layer=description.layer,
-        nodes=tuple(node.name for node in group.nodes),
+        nodes=tuple(name for node in group.nodes for name in (*node.parts, node.name)),
         tensors=tuple(name for tensor in made for name in (tensor, *graph.aliases.get(tensor, ()))),
         inputs=description.inputs,
         outputs=description.outputs,
     )
-
-
-def _peak_live_elements(layers: tuple[NetworkLayer, ...], graph: Graph) -> int:
-    """Run the layers in order and watch: a tensor lives from the layer that makes it to the last one that reads it."""
-    last_read = {tensor: step for step, item in enumerate(layers) for tensor in item.inputs}
-    last_read |= dict.fromkeys(graph.outputs, len(layers))
-    alive = {tensor for tensor in graph.inputs if tensor in last_read}
-    peak = 0
-    for step, item in enumerate(layers):
-        alive.update(item.outputs)
-        peak = max(peak, sum(graph.tensor(tensor).volume for tensor in alive))
-        alive = {tensor for tensor in alive if last_read.get(tensor, step) > step}
-    return peak

@@ -8,26 +8,22 @@ shapes; values of small parameters (the bounds of a Clip, the axes of a Squeeze)
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import onnx
-import onnx.inliner
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf publishes no types
-from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import GraphProto, NodeProto
 
 from parsers.errors import NetworkError
-from parsers.onnx_values import Attribute, attributes_of, constant_value, plain_array, schema_of
-from parsers.schema import Shape
-
-_SMALL = 64
-"""Constants of up to so many elements keep their values."""
+from parsers.onnx_shapes import SMALL, UNKNOWN, Shapes, Tensor, read_shapes, tensor_of
+from parsers.onnx_twins import twin_of
+from parsers.onnx_values import REFERENCE_OPSET, Attribute, attributes_of, graphs_in, plain_array, schema_of, walk
 
 _PARAMETRIC = frozenset({"Clip", "Pad", "Resize", "Upsample"})
 """Operators whose constant inputs are settings even where they are floating-point numbers."""
+
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+"""Operators whose constant inputs are weights even where they are whole numbers: the bias of a quantised one."""
 
 _ALIASES = frozenset({"Identity", "Dropout"})
 _SHAPE_ONLY = frozenset({"Constant", "Shape", "Size"})
@@ -41,7 +37,7 @@ class Node:
     """Unique within the graph."""
     op: str
     inputs: tuple[str, ...]
-    """Tensor names; an optional input that is absent is empty."""
+    """Tensor names; an optional input that is absent is empty. What graphs inside it read of the outside comes last."""
     outputs: tuple[str, ...]
     activations: tuple[str, ...]
     """The inputs that are known only while the network runs, in order."""
@@ -51,6 +47,12 @@ class Node:
     """Constant inputs that are settings, by their formal name (``axes``, ``max``), where their values are known."""
     weights: Mapping[int, str]
     """Constant inputs that are weights, by position."""
+    inner_weight_elements: int = 0
+    """Weights of the graphs inside it (the branches of an If)."""
+    parts: tuple[str, ...] = ()
+    """Other nodes of the graph that it stands for."""
+    parts_outputs: tuple[str, ...] = ()
+    """The tensors that those make, and nobody else sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,46 +67,14 @@ class Graph:
     """Every tensor whose shape is known, constants included."""
     aliases: Mapping[str, tuple[str, ...]]
     """Other names under which a tensor goes."""
+    scalars: Mapping[str, float]
+    """Constants of one floating-point element."""
+    dequantised: frozenset[str]
+    """Constants that are kept as integers, and dequantised while loading."""
 
     def tensor(self, name: str) -> Tensor:
-        """Give a tensor's shape and precision.
-
-        Raises:
-            NetworkError: the shape is not known before the network runs.
-        """
-        if name in self.tensors:
-            return self.tensors[name]
-        maker = next((node for node in self.nodes if name in node.outputs), None)
-        made_by = f" (made by {maker.op} {maker.name!r})" if maker else ""
-        message = f"{self.name}: the shape of tensor {name!r}{made_by} is not known before the network runs."
-        raise NetworkError(f"{message} Only networks of fixed shapes can be read.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
-    """A tensor's shape and element type."""
-
-    shape: Shape
-    precision: str
-
-    @property
-    def volume(self) -> int:
-        """Elements."""
-        return math.prod(self.shape)
-
-
-def load_model(path: Path) -> onnx.ModelProto:
-    """Read an ONNX file, external weights included.
-
-    Raises:
-        NetworkError: no such file, or no ONNX.
-    """
-    try:
-        return onnx.load(path)
-    except OSError as exc:
-        raise NetworkError(f"Cannot read the network {path}: {exc.strerror or exc}.") from exc
-    except (DecodeError, onnx.checker.ValidationError) as exc:
-        raise NetworkError(f"{path} is no ONNX file ({_first_line(exc)}). Export the network as ONNX.") from exc
+        """Give a tensor's shape and precision; :data:`~parsers.onnx_shapes.UNKNOWN` where the network must run first."""
+        return self.tensors.get(name, UNKNOWN)
 
 
 def read_graph(model: onnx.ModelProto, *, name: str) -> Graph:
@@ -113,73 +83,23 @@ def read_graph(model: onnx.ModelProto, *, name: str) -> Graph:
     Raises:
         NetworkError: dynamic input shapes, no operators, or a graph that ONNX's own checker refuses.
     """
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
-    skeleton = _skeleton(model)
-    if not skeleton.graph.node:
+    if not model.graph.node:
         raise NetworkError(f"{name} has no operators: it is an empty model, or no ONNX file.")
-    _refuse_dynamic_inputs(model.graph, name)
     try:
-        onnx.checker.check_model(skeleton)
-        inferred = onnx.shape_inference.infer_shapes(skeleton, strict_mode=True, data_prop=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
-        raise NetworkError(f"{name} is no valid ONNX network: {_first_line(exc)}.") from exc
-    return _reduce(inferred, model, name)
+        _refuse_dynamic_inputs(model.graph, name)
+        return _reduce(read_shapes(model, name=name))
+    except UnicodeDecodeError as exc:
+        raise NetworkError(f"{name} is no valid ONNX network: it holds a name that is not UTF-8.") from exc
 
 
-def unique_node_names(nodes: Iterable[NodeProto]) -> tuple[str, ...]:
-    """Name every node: its own name where that is unique, else with its position; ``Conv_3`` where it has none."""
-    nodes = tuple(nodes)
-    counts = Counter(node.name for node in nodes if node.name)
-    taken = {name for name, count in counts.items() if count == 1}
-    names: list[str] = []
-    for index, node in enumerate(nodes):
-        name = node.name
-        if counts[name] != 1:
-            name = f"{node.name or node.op_type}_{index}"
-            while name in taken:
-                name += "_"
-            taken.add(name)
-        names.append(name)
-    return tuple(names)
-
-
-def _first_line(exc: Exception) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(exc).__name__
-
-
-def _skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Copy a model with its large weights turned into inputs, so that no step below carries them along."""
-    source = model.graph
-    small: list[TensorProto] = []
-    large: list[TensorProto] = []
-    for tensor in source.initializer:
-        (small if math.prod(tensor.dims) <= _SMALL else large).append(tensor)
-    large += [sparse.values for sparse in source.sparse_initializer]
-    given = {value.name for value in source.input}
-    inputs = list(source.input) + [
-        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-        for tensor in large
-        if tensor.name not in given
-    ]
-    graph = onnx.helper.make_graph(source.node, source.name or "graph", inputs, source.output, small)
-    graph.value_info.extend(source.value_info)
-    return onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-
-
-def _weight_names(graph: onnx.GraphProto) -> frozenset[str]:
-    sparse = (tensor.values.name for tensor in graph.sparse_initializer)
-    return frozenset({tensor.name for tensor in graph.initializer} | set(sparse))
-
-
-def _refuse_dynamic_inputs(graph: onnx.GraphProto, name: str) -> None:
-    weights = _weight_names(graph)
+def _refuse_dynamic_inputs(graph: GraphProto, name: str) -> None:
+    weights = {tensor.name for tensor in graph.initializer} | {item.values.name for item in graph.sparse_initializer}
     for value in graph.input:
         dims = value.type.tensor_type.shape.dim
-        if value.name in weights or all(dim.dim_value > 0 for dim in dims):
+        is_fixed = all(dim.dim_value > 0 for dim in dims) and value.type.tensor_type.HasField("shape")
+        if value.name in weights or is_fixed or not value.type.HasField("tensor_type"):
             continue
-        shape = "x".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims)
+        shape = "x".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims) or "?"
         fix = f"--input_name {value.name} --input_shape 1,3,224,224"
         if parameter := next((dim.dim_param for dim in dims if dim.dim_param), ""):
             fix = f"--dim_param {parameter} --dim_value 1"
@@ -187,36 +107,57 @@ def _refuse_dynamic_inputs(graph: onnx.GraphProto, name: str) -> None:
         raise NetworkError(f"{message} `python -m onnxruntime.tools.make_dynamic_shape_fixed {fix} IN.onnx OUT.onnx`.")
 
 
-def _reduce(inferred: onnx.ModelProto, model: onnx.ModelProto, name: str) -> Graph:
-    graph = inferred.graph
-    opsets = {opset.domain: opset.version for opset in inferred.opset_import}
-    weights = _weight_names(model.graph)
-    constants = set(weights)
-    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    tensors = dict(_tensor(value) for value in (*graph.input, *graph.value_info, *graph.output) if _is_known(value))
-    tensors |= {key: Tensor(shape=value.shape, precision=value.dtype.name) for key, value in values.items()}
-    alias_of: dict[str, str] = {}
-    nodes: list[Node] = []
-    for proto, node_name in zip(graph.node, unique_node_names(graph.node), strict=True):
-        inputs = tuple(alias_of.get(tensor, tensor) for tensor in proto.input)
-        if _is_constant(proto, inputs, constants):
-            constants.update(proto.output)
-            values.update(constant_value(proto))
-        elif proto.op_type in _ALIASES:
-            alias_of[proto.output[0]] = inputs[0]
-        else:
-            known = {tensor: tensors[tensor] for tensor in inputs if tensor in constants and tensor in tensors}
-            nodes.append(_node(proto, node_name, inputs, known, values, opsets.get(proto.domain, 1)))
-    if not nodes:
-        raise NetworkError(f"{name} has no operators that depend on its inputs: there is nothing to run.")
+@dataclass(slots=True)
+class _Reduction:
+    """A graph on its way to what runs."""
+
+    constants: set[str]
+    tensors: dict[str, Tensor]
+    alias_of: dict[str, str]
+    dequantised: set[str]
+    nodes: list[Node]
+
+
+def _reduce(shapes: Shapes) -> Graph:
+    tensors = {name: tensor_of(value) for name, value in (shapes.known | shapes.weights).items()}
+    tensors |= {key: Tensor(shape=value.shape, precision=value.dtype.name) for key, value in shapes.values.items()}
+    constants = shapes.weights.keys() | shapes.values.keys()
+    reduction = _Reduction(constants=constants, tensors=tensors, alias_of={}, dequantised=set(), nodes=[])
+    for proto in shapes.nodes:
+        _take(proto, reduction, shapes)
+    if not reduction.nodes:
+        raise NetworkError(f"{shapes.name} has no operators that depend on its inputs: there is nothing to run.")
+    alias_of = reduction.alias_of
     return Graph(
-        name=name,
-        nodes=tuple(nodes),
-        inputs=tuple(value.name for value in model.graph.input if value.name not in weights),
-        outputs=tuple(alias_of.get(value.name, value.name) for value in graph.output),
+        name=shapes.name,
+        nodes=tuple(reduction.nodes),
+        inputs=tuple(value.name for value in shapes.inputs),
+        outputs=tuple(alias_of.get(value.name, value.name) for value in shapes.outputs),
         tensors=tensors,
         aliases=_inverted(alias_of),
+        scalars={
+            name: float(value.ravel()[0])
+            for name, value in shapes.values.items()
+            if value.size == 1 and value.dtype.kind == "f"
+        },
+        dequantised=frozenset(reduction.dequantised),
     )
+
+
+def _take(proto: NodeProto, reduction: _Reduction, shapes: Shapes) -> None:
+    """Take a node as a constant, as another name, or as one that runs."""
+    constants, alias_of = reduction.constants, reduction.alias_of
+    inputs = tuple(alias_of.get(tensor, tensor) for tensor in (*proto.input, *_captured(proto)))
+    outputs = tuple(proto.output)
+    is_standard = not proto.domain
+    if _is_constant(proto, inputs, constants):
+        constants.update(tensor for tensor in outputs if tensor)
+        if proto.op_type == "DequantizeLinear":
+            reduction.dequantised.update(outputs)
+    elif is_standard and proto.op_type in _ALIASES and inputs and inputs[0] and outputs and outputs[0]:
+        alias_of[outputs[0]] = inputs[0]
+    else:
+        reduction.nodes.append(_node(proto, inputs, reduction, shapes))
 
 
 def _inverted(alias_of: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -226,52 +167,66 @@ def _inverted(alias_of: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return aliases
 
 
+def _captured(proto: NodeProto) -> tuple[str, ...]:
+    """Name what the graphs inside a node read of the outside, each once."""
+    graphs = _graphs_inside(proto)
+    made = {value.name for graph in graphs for value in (*graph.input, *graph.initializer)}
+    made |= {name for graph in graphs for node in graph.node for name in node.output}
+    read = dict.fromkeys(name for graph in graphs for node in graph.node for name in node.input)
+    read |= dict.fromkeys(value.name for graph in graphs for value in graph.output)
+    return tuple(name for name in read if name and name not in made and name not in proto.input)
+
+
+def _graphs_inside(proto: NodeProto) -> tuple[GraphProto, ...]:
+    return tuple(graph for node in walk([proto]) for attribute in node.attribute for graph in graphs_in(attribute))
+
+
 def _is_constant(proto: NodeProto, inputs: tuple[str, ...], constants: set[str]) -> bool:
-    if proto.op_type in _SHAPE_ONLY:
+    if not proto.domain and proto.op_type in _SHAPE_ONLY:
         return True
     given = [tensor for tensor in inputs if tensor]
-    captures = any(attribute.type in {AttributeProto.GRAPH, AttributeProto.GRAPHS} for attribute in proto.attribute)
+    captures = any(graphs_in(attribute) for attribute in proto.attribute)
     return bool(given) and not captures and all(tensor in constants for tensor in given)
 
 
-def _node(
-    proto: NodeProto,
-    name: str,
-    inputs: tuple[str, ...],
-    constants: Mapping[str, Tensor],
-    values: Mapping[str, np.ndarray],
-    opset: int,
-) -> Node:
-    schema = schema_of(proto, opset)
+def _node(proto: NodeProto, inputs: tuple[str, ...], reduction: _Reduction, shapes: Shapes) -> Node:
+    """Describe a node that runs, as the standard operator that it is."""
+    op, domain = proto.op_type, proto.domain
+    if (twin := twin_of(proto)) is not None:
+        op, domain = twin.op, ""
+        inputs = tuple(inputs[position] for position in twin.operand_positions(inputs))
+    schema = schema_of(op, domain, shapes.opsets.get(domain, 1))
     settings: dict[str, Attribute] = {}
     weights: dict[int, str] = {}
     for index, tensor in enumerate(inputs):
-        if tensor in constants and not _is_setting(proto.op_type, constants[tensor]):
+        if tensor not in reduction.constants or tensor not in reduction.tensors:
+            continue
+        if not _is_setting(op, reduction.tensors[tensor]):
             weights[index] = tensor
-        elif tensor in values and values[tensor].size <= _SMALL and schema and index < len(schema.inputs):
-            settings[schema.inputs[index].name] = plain_array(values[tensor])
+        elif tensor in shapes.values and shapes.values[tensor].size <= SMALL and schema and index < len(schema.inputs):
+            settings[schema.inputs[index].name] = plain_array(shapes.values[tensor])
     return Node(
-        name=name,
-        op=proto.op_type,
+        name=proto.name,
+        op=op,
         inputs=inputs,
         outputs=tuple(proto.output),
-        activations=tuple(tensor for tensor in inputs if tensor and tensor not in constants),
-        attributes=attributes_of(proto, schema),
+        activations=tuple(tensor for tensor in inputs if tensor and tensor not in reduction.constants),
+        attributes=_attributes(proto, schema, op, domain),
         settings=settings,
         weights=weights,
+        inner_weight_elements=sum(
+            math.prod(tensor.dims) for graph in _graphs_inside(proto) for tensor in graph.initializer
+        ),
     )
 
 
+def _attributes(proto: NodeProto, schema: onnx.defs.OpSchema | None, op: str, domain: str) -> dict[str, Attribute]:
+    """Give the attributes that the operator has; those of a twin that only its other dress has say how to run it."""
+    attributes = attributes_of(proto, schema, schema_of(op, domain, REFERENCE_OPSET))
+    if schema is None or op == proto.op_type:
+        return attributes
+    return {key: value for key, value in attributes.items() if key in schema.attributes}
+
+
 def _is_setting(op: str, constant: Tensor) -> bool:
-    return op in _PARAMETRIC or constant.precision in {"int32", "int64", "bool", "object"}
-
-
-def _is_known(value: ValueInfoProto) -> bool:
-    tensor = value.type.tensor_type
-    return tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim)
-
-
-def _tensor(value: ValueInfoProto) -> tuple[str, Tensor]:
-    tensor = value.type.tensor_type
-    shape = tuple(dim.dim_value for dim in tensor.shape.dim)
-    return value.name, Tensor(shape=shape, precision=onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)
+    return op not in _WEIGHTED and (op in _PARAMETRIC or constant.precision in {"int32", "int64", "bool", "object"})

@@ -6,9 +6,15 @@ the same operator is described alike.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto
+from onnx import AttributeProto, GraphProto, NodeProto
+
+ONNX_NAME = "ai.onnx"
+"""What ONNX's own domain may be called instead of nothing."""
 
 Attribute = int | float | str | tuple[int | float | str, ...]
 """An attribute's or a small constant's value."""
@@ -17,21 +23,52 @@ REFERENCE_OPSET = 17
 """The opset in whose words nodes are described; defaults changed between opsets."""
 
 
-def schema_of(proto: NodeProto, opset: int) -> onnx.defs.OpSchema | None:
+def graphs_in(attribute: AttributeProto) -> tuple[GraphProto, ...]:
+    """Give the graphs that an attribute holds."""
+    return (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs)
+
+
+def walk(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """Give nodes and those in their graphs, however deep."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in graphs_in(attribute):
+                yield from walk(graph.node)
+
+
+def unique_node_names(nodes: Iterable[NodeProto]) -> tuple[str, ...]:
+    """Name every node: its own name where that is unique, else with its position; ``Conv_3`` where it has none."""
+    nodes = tuple(nodes)
+    counts = Counter(node.name for node in nodes if node.name)
+    taken = {name for name, count in counts.items() if count == 1}
+    names: list[str] = []
+    for index, node in enumerate(nodes):
+        name = node.name
+        if counts[name] != 1:
+            name = f"{node.name or node.op_type}_{index}"
+            while name in taken:
+                name += "_"
+            taken.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def schema_of(op: str, domain: str, opset: int) -> onnx.defs.OpSchema | None:
     """Give an operator's schema; ``None`` for one that ONNX does not know."""
-    if onnx.defs.has(proto.op_type, opset, proto.domain):
-        return onnx.defs.get_schema(proto.op_type, opset, proto.domain)
-    return None
+    return onnx.defs.get_schema(op, opset, domain) if onnx.defs.has(op, opset, domain) else None
 
 
-def attributes_of(proto: NodeProto, schema: onnx.defs.OpSchema | None) -> dict[str, Attribute]:
+def attributes_of(
+    proto: NodeProto, schema: onnx.defs.OpSchema | None, reference: onnx.defs.OpSchema | None
+) -> dict[str, Attribute]:
     """Give a node's attributes that are not at their defaults; tensors and graphs are left out.
 
-    The defaults are those of :data:`REFERENCE_OPSET`, or of the node's own opset for attributes that one does not have.
+    The defaults are those of the reference, or of the node's own opset for attributes that one does not have.
     """
     written = {item.name: _plain(onnx.helper.get_attribute_value(item)) for item in proto.attribute}
     own = _defaults(schema)
-    usual = {**own, **_defaults(schema_of(proto, REFERENCE_OPSET))}
+    usual = {**own, **_defaults(reference)}
     effective = {**own, **written}
     return {name: value for name, value in effective.items() if value is not None and value != usual.get(name)}
 
@@ -69,18 +106,5 @@ def plain_array(array: np.ndarray) -> Attribute:
 
 def _short(value: float) -> float:
     """Write 0.1 as 0.1 though the file holds the float32 nearest to it."""
-    return float(str(np.float32(value)))
-
-
-def constant_value(proto: NodeProto) -> dict[str, np.ndarray]:
-    """Read what a Constant node holds, where it is a small tensor or a scalar."""
-    if proto.op_type != "Constant" or not proto.attribute:
-        return {}
-    value = onnx.helper.get_attribute_value(proto.attribute[0])
-    if isinstance(value, TensorProto):
-        array = onnx.numpy_helper.to_array(value)
-    elif isinstance(value, float | int | list):
-        array = np.asarray(value, dtype=np.float32 if proto.attribute[0].name.startswith("value_float") else np.int64)
-    else:
-        return {}
-    return {proto.output[0]: array}
+    with np.errstate(over="ignore"):
+        return float(str(np.float32(value)))

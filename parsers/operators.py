@@ -48,7 +48,8 @@ _MEMBERS: Mapping[Family, str] = {
     Family.POOLING: "MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool ReduceMean ReduceMax ReduceSum",
     Family.ELEMENTWISE: (
         "Add Sub Mul Div Sum Mean Max Min Pow Relu Clip Relu6 LeakyRelu PRelu Elu Selu Sigmoid HardSigmoid HardSwish "
-        "Swish Tanh Softplus Softsign Erf Gelu Mish Exp Log Sqrt Abs Neg Floor Ceil ThresholdedRelu Celu"
+        "Swish Tanh Softplus Softsign Erf Gelu Mish Exp Log Sqrt Abs Neg Floor Ceil ThresholdedRelu Celu "
+        "QuantizeLinear DequantizeLinear"
     ),
     Family.NORMALISATION: (
         "BatchNormalization InstanceNormalization LayerNormalization GroupNormalization LRN LpNormalization Softmax "
@@ -56,7 +57,7 @@ _MEMBERS: Mapping[Family, str] = {
     ),
     Family.MOVEMENT: (
         "Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice Gather Pad Expand Tile DepthToSpace "
-        "SpaceToDepth Resize Upsample Cast"
+        "SpaceToDepth Resize Upsample Cast GatherElements GatherND ScatterElements ScatterND"
     ),
     Family.BLOCK: INVERTED_RESIDUAL,
 }
@@ -69,6 +70,17 @@ ACTIVATIONS = frozenset(
     {"Relu", "Relu6", "Clip", "LeakyRelu", "PRelu", "Elu", "Sigmoid", "HardSigmoid", "HardSwish", "Swish", "Tanh"}
 )
 """What a runtime applies while a convolution's result is still in registers."""
+
+
+KEEPS_SHAPE = frozenset(
+    {
+        *("Relu", "Clip", "LeakyRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Sigmoid", "HardSigmoid", "HardSwish"),
+        *("Tanh", "Softplus", "Softsign", "Erf", "Gelu", "Mish", "Exp", "Log", "Sqrt", "Abs", "Neg", "Floor", "Ceil"),
+        *("Softmax", "LogSoftmax", "LRN", "BatchNormalization", "InstanceNormalization", "LayerNormalization"),
+        *("GroupNormalization", "LpNormalization", "Identity", "Dropout"),
+    }
+)
+"""Operators whose result (the first) has the shape and the element type of their first input."""
 
 
 def family_of(layer_type: str) -> Family:

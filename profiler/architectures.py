@@ -3,6 +3,8 @@
 All are light models (see ``profiler.weights``) with batch normalisation, at inference. ``mobilenet_v2_decoder`` is our
 reading of the paper's "MobileNetV2+Decoder with Deconv layers stacked after MobilenetV2 base (similar to UNet)": it gives
 neither input size nor widths, so both are those of TensorFlow's image segmentation tutorial, which has the same shape.
+The paper's "RCNN" is read as Faster R-CNN with its small backbone (Ren et al., NeurIPS 2015; Zeiler and Fergus' network), in
+two parts: between them lie proposals and the pooling of regions, which depend on the picture and are in neither.
 """
 
 from __future__ import annotations
@@ -29,6 +31,14 @@ MOBILENET_V2_BLOCKS = (
 DECODER_INPUT_SIZE = 128
 """Assumed: the paper does not say."""
 
+RCNN_PICTURE = (600, 800)
+"""Height and width; the authors scale pictures to a shorter side of 600, and photographs are mostly 4:3."""
+
+RCNN_REGIONS = 300
+"""Proposals that are looked at, as published for testing."""
+
+_ANCHORS = 9
+_VOC_CLASSES = 21
 _DECODER_CHANNELS = (512, 256, 128, 64)
 _MASK_CLASSES = 2
 
@@ -61,6 +71,36 @@ def mobilenet_v2_decoder() -> onnx.ModelProto:
     for channels, skip in zip(_DECODER_CHANNELS, reversed(skips), strict=True):
         tensor = net.concat([net.transposed_convolution(tensor, channels, 3, stride=2), skip])
     return net.model(net.transposed_convolution(tensor, _MASK_CLASSES, 3, stride=2, activation=None))
+
+
+def faster_rcnn_backbone() -> onnx.ModelProto:
+    """Write Faster R-CNN's backbone and region proposal network for a picture of 600×800.
+
+    As in ``models/pascal_voc/ZF`` of the authors' py-faster-rcnn, but for the normalisations: theirs run within a channel,
+    which ONNX has no operator for, ours across channels. Outputs: features, then scores and box offsets of nine anchors.
+    """
+    net = GraphBuilder("faster_rcnn_backbone", (1, 3, *RCNN_PICTURE))
+    tensor = net.image
+    for channels, kernel in ((96, 7), (256, 5)):
+        tensor = net.convolution(tensor, channels, kernel, stride=2)
+        tensor = net.node("LRN", (tensor,), channels, size=3, alpha=5e-5, beta=0.75)
+        tensor = net.pool("MaxPool", tensor, 3, stride=2, padding=1, rounds_up=True)
+    for channels in (384, 384, 256):
+        tensor = net.convolution(tensor, channels, 3)
+    proposing = net.convolution(tensor, 256, 3)
+    scores = net.convolution(proposing, 2 * _ANCHORS, 1, activation=None)
+    boxes = net.convolution(proposing, 4 * _ANCHORS, 1, activation=None)
+    return net.model(tensor, scores, boxes)
+
+
+def faster_rcnn_head() -> onnx.ModelProto:
+    """Write what Faster R-CNN does with 300 pooled regions: two hidden layers, then scores and boxes of 21 classes."""
+    net = GraphBuilder("faster_rcnn_head", (RCNN_REGIONS, 256, 6, 6))
+    tensor = net.node("Flatten", (net.image,), 256 * 6 * 6)
+    for features in (4096, 4096):
+        tensor = net.dense(tensor, features, activation="Relu")
+    scores = net.node("Softmax", (net.dense(tensor, _VOC_CLASSES),), _VOC_CLASSES)
+    return net.model(scores, net.dense(tensor, 4 * _VOC_CLASSES))
 
 
 def _mobilenet_v2_base(net: GraphBuilder) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto
+from onnx import NodeProto, TensorProto, ValueInfoProto
 
 from parsers.schema import Shape
 from profiler.weights import IR_VERSION, OPSET, weight_placeholder
@@ -70,10 +70,11 @@ class GraphBuilder:
         )
         return self._normalised(result, channels, activation)
 
-    def pool(self, op: str, source: str, kernel: int, *, stride: int, padding: int = 0) -> str:
-        """Add MaxPool or AveragePool."""
+    def pool(self, op: str, source: str, kernel: int, *, stride: int, padding: int = 0, rounds_up: bool = False) -> str:
+        """Add MaxPool or AveragePool; its size is rounded down unless told otherwise."""
         window = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [padding] * 4}
-        return self.node(op, (source,), self._channels[source], **window)
+        rounding = {"ceil_mode": 1} if rounds_up else {}
+        return self.node(op, (source,), self._channels[source], **window, **rounding)
 
     def add(self, first: str, second: str) -> str:
         """Add two tensors."""
@@ -87,14 +88,19 @@ class GraphBuilder:
         """Add GlobalAveragePool, Flatten and Gemm."""
         features = self._channels[source]
         pooled = self.node("GlobalAveragePool", (source,), features)
-        flat = self.node("Flatten", (pooled,), features)
-        return self.node("Gemm", (flat, self._weight((classes, features)), self._weight((classes,))), classes, transB=1)
+        return self.dense(self.node("Flatten", (pooled,), features), classes)
+
+    def dense(self, source: str, features: int, *, activation: str | None = None) -> str:
+        """Add Gemm with a bias, and an activation."""
+        weights = (self._weight((features, self._channels[source])), self._weight((features,)))
+        result = self.node("Gemm", (source, *weights), features, transB=1)
+        return self.node(activation, (result,), features) if activation else result
 
     def channels(self, tensor: str) -> int:
         """Give a tensor's channels."""
         return self._channels[tensor]
 
-    def node(self, op: str, inputs: tuple[str, ...], channels: int, **attributes: int | str | list[int]) -> str:
+    def node(self, op: str, inputs: tuple[str, ...], channels: int, **attributes: float | str | list[int]) -> str:
         """Add one node; ``attributes`` are ONNX's own, so they go to ONNX as they are."""
         name = f"{op}_{len(self._nodes)}"
         node = onnx.helper.make_node(op, inputs, [name], name=name)
@@ -103,20 +109,17 @@ class GraphBuilder:
         self._channels[name] = channels
         return name
 
-    def model(self, result: str) -> onnx.ModelProto:
-        """Finish the light model whose output is ``result``."""
+    def model(self, *results: str) -> onnx.ModelProto:
+        """Finish the light model whose outputs are ``results``."""
         image = onnx.helper.make_tensor_value_info(self.image, TensorProto.FLOAT, self._input_shape)
-        output = onnx.helper.make_empty_tensor_value_info(result)
-        graph = onnx.helper.make_graph(self._nodes, self._name, [image], [output], self._constants)
+        unknown = [onnx.helper.make_empty_tensor_value_info(result) for result in results]
+        inferred = onnx.shape_inference.infer_shapes(self._model(image, unknown), strict_mode=True, data_prop=True)
+        return self._model(image, inferred.graph.output)
+
+    def _model(self, image: ValueInfoProto, outputs: Sequence[ValueInfoProto]) -> onnx.ModelProto:
+        graph = onnx.helper.make_graph(self._nodes, self._name, [image], outputs, self._constants)
         opset = onnx.helper.make_opsetid("", OPSET)
-        model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
-        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-        output.CopyFrom(inferred.graph.output[0])
-        return onnx.helper.make_model(
-            onnx.helper.make_graph(self._nodes, self._name, [image], [output], self._constants),
-            opset_imports=[opset],
-            ir_version=IR_VERSION,
-        )
+        return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
 
     def _normalised(self, source: str, channels: int, activation: str | None) -> str:
         statistics = tuple(self._weight((channels,)) for _ in range(4))

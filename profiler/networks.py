@@ -14,7 +14,7 @@ import onnx
 from onnx import version_converter
 
 from parsers.network import Network, parse_network
-from parsers.onnx_graph import unique_node_names
+from parsers.onnx_values import unique_node_names
 from profiler import architectures
 from profiler.errors import SuiteError
 from profiler.weights import IR_VERSION, OPSET, fill_weights
@@ -38,6 +38,8 @@ _LIGHT = MappingProxyType(
 
 _BUILT: Mapping[str, Callable[[], onnx.ModelProto]] = MappingProxyType(
     {
+        "faster_rcnn_backbone": architectures.faster_rcnn_backbone,
+        "faster_rcnn_head": architectures.faster_rcnn_head,
         "inception_v3": architectures.inception_v3,
         "mobilenet_v1": architectures.mobilenet_v1,
         "mobilenet_v2": architectures.mobilenet_v2,
@@ -55,7 +57,7 @@ def build_network(name: str, *, seed: int = 0) -> onnx.ModelProto:
     Raises:
         SuiteError: no network of that name.
     """
-    return fill_weights(_light_network(name), seed=seed)
+    return fill_weights(light_network(name), seed=seed)
 
 
 def network_graph(name: str) -> Network:
@@ -64,7 +66,7 @@ def network_graph(name: str) -> Network:
     Raises:
         SuiteError: no network of that name.
     """
-    return parse_network(_light_network(name), name=name)
+    return parse_network(light_network(name), name=name)
 
 
 def name_nodes(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -74,7 +76,12 @@ def name_nodes(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _light_network(name: str) -> onnx.ModelProto:
+def light_network(name: str) -> onnx.ModelProto:
+    """Give a network's light model (see ``profiler.weights``).
+
+    Raises:
+        SuiteError: no network of that name.
+    """
     if name in _BUILT:
         return _BUILT[name]()
     if name not in _LIGHT:

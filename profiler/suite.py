@@ -16,8 +16,8 @@ from types import MappingProxyType
 
 import onnx
 
-from parsers.network import Network, read_network
-from parsers.onnx_graph import load_model
+from parsers.network import Network, read_network, require_shapes
+from parsers.onnx_files import load_model
 from parsers.operators import Family, family_of
 from parsers.schema import Layer, layer_from_values
 from profiler.errors import SuiteError
@@ -30,14 +30,15 @@ LAYERS_SCHEMA = 1
 SUITES: Mapping[str, str] = MappingProxyType(
     {
         "demo": "a few layers of each kind from SqueezeNet and MobileNetV2, and SqueezeNet as a whole; under a minute",
-        "paper": "all layers of the networks that the paper names: AlexNet, GoogLeNet, MobileNetV1, MobileNetV2, "
-        "SqueezeNet, VGG-19",
+        "paper": "all layers of the networks that the paper names: AlexNet, GoogLeNet, MobileNetV1, MobileNetV2, R-CNN "
+        "(backbone and head), SqueezeNet, VGG-19",
         "networks": "all layers of DenseNet-121, GoogLeNet, ResNet-50, ShuffleNet, SqueezeNet, VGG-19, and each as a whole",
     }
 )
 """The suites that ship, and what they measure."""
 
-_PAPER = ("alexnet", "googlenet", "mobilenet_v1", "mobilenet_v2", "squeezenet", "vgg19")
+_RCNN = ("faster_rcnn_backbone", "faster_rcnn_head")
+_PAPER = ("alexnet", *_RCNN, "googlenet", "mobilenet_v1", "mobilenet_v2", "squeezenet", "vgg19")
 _WHOLE = ("densenet121", "googlenet", "resnet50", "shufflenet", "squeezenet", "vgg19")
 _DEMO = ("mobilenet_v2", "squeezenet")
 _DEMO_PER_KIND = 3
@@ -117,7 +118,8 @@ def suite_from_models(paths: Sequence[Path]) -> Suite:
             f"Two ONNX files have the same name ({', '.join(names)}): rename one, rows are told apart by it."
         )
     networks = [
-        SuiteNetwork(name=path.stem, network=read_network(path), model=partial(_load_named, path)) for path in paths
+        SuiteNetwork(name=path.stem, network=require_shapes(read_network(path)), model=partial(_load_named, path))
+        for path in paths
     ]
     layers, left_out = _buildable(_unique_layers(networks))
     return Suite(name="-".join(names), layers=layers, networks=tuple(networks), left_out=left_out)

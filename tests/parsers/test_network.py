@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -7,67 +6,10 @@ import pytest
 from onnx import TensorProto
 
 from parsers.errors import NetworkError
-from parsers.network import Network, NetworkLayer, parse_network, read_network
+from parsers.network import parse_network, read_network, require_shapes
+from parsers.network_layer import NetworkLayer
 from parsers.schema import Layer
-
-OPSET = 17
-
-
-class Sketch:
-    """A network under test: nodes as they are added, weights as zeros, one output."""
-
-    def __init__(self, *shapes: tuple[int | str, ...], opset: int = OPSET) -> None:
-        self.opset = opset
-        self.inputs = [
-            onnx.helper.make_tensor_value_info("xyz"[index], TensorProto.FLOAT, shape)
-            for index, shape in enumerate(shapes)
-        ]
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-
-    def node(self, op: str, *inputs: str, name: str | None = None, outputs: int = 1, **attributes: object) -> str:
-        unique = f"{op}{len(self.nodes)}" if name is None else name
-        made = [f"t{len(self.nodes)}" + "b" * index for index in range(outputs)]
-        self.nodes.append(onnx.helper.make_node(op, inputs, made, name=unique, **attributes))
-        return made[0]
-
-    def weight(self, *shape: int) -> str:
-        return self.constant(np.zeros(shape, np.float32))
-
-    def constant(self, value: np.ndarray) -> str:
-        self.weights.append(onnx.numpy_helper.from_array(value, f"w{len(self.weights)}"))
-        return self.weights[-1].name
-
-    def convolution(self, source: str, *shape: int, bias: bool = False, **attributes: object) -> str:
-        weights = [self.weight(*shape), *([self.weight(shape[0])] if bias else [])]
-        return self.node("Conv", source, *weights, **attributes)
-
-    def normalisation(self, source: str, channels: int) -> str:
-        return self.node("BatchNormalization", source, *(self.weight(channels) for _ in range(4)))
-
-    def model(self, *results: str) -> onnx.ModelProto:
-        outputs = [onnx.helper.make_empty_tensor_value_info(result) for result in results]
-        graph = onnx.helper.make_graph(self.nodes, "sketch", self.inputs, outputs, self.weights)
-        model = onnx.helper.make_model(
-            graph,
-            opset_imports=[onnx.helper.make_opsetid("", self.opset), onnx.helper.make_opsetid("mine", 1)],
-            ir_version=8,
-        )
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-        model.graph.ClearField("output")
-        model.graph.output.extend(inferred.graph.output)
-        return model
-
-    def parse(self, *results: str) -> Network:
-        return parse_network(self.model(*results), name="sketch")
-
-
-def kinds(network: Network) -> list[tuple[str, ...]]:
-    return [(item.layer.type, *item.layer.fused_ops) for item in network.layers]
-
-
-def settings(layer: Layer) -> dict[str, object]:
-    return json.loads(layer.attributes)
+from tests.parsers.sketch import Sketch, kinds, settings
 
 
 def test_a_convolution_with_normalisation_and_activation_is_one_layer_with_all_attributes():
@@ -402,11 +344,18 @@ def test_dynamic_shapes_are_refused_with_what_to_do(tmp_path: Path):
         read_network(tmp_path / "net.onnx")
 
 
-def test_a_shape_that_depends_on_values_is_refused():
+def test_a_shape_that_depends_on_values_leaves_a_layer_with_what_is_known_and_no_price():
     sketch = Sketch((1, 4))
 
+    network = sketch.parse(sketch.node("NonZero", "x"))
+
+    assert network.unknown == ("t0",)
+    assert [(item.layer.type, item.layer.input_volume, item.layer.output_volume) for item in network.layers] == [
+        ("NonZero", 4, 0)
+    ]
+    assert settings(network.layers[0].layer) == {"unknown_outputs": [0]}
     with pytest.raises(NetworkError, match=r"the shape of tensor 't0' \(made by NonZero 'NonZero0'\) is not known"):
-        sketch.parse(sketch.node("NonZero", "x"))
+        require_shapes(network)
 
 
 def test_a_window_of_three_dimensions_is_refused():

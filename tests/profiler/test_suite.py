@@ -55,7 +55,16 @@ def test_a_suite_has_each_layer_once_and_knows_its_networks(name: str):
 
 
 def test_the_paper_suite_is_all_layers_of_the_papers_networks():
-    names = ("alexnet", "googlenet", "mobilenet_v1", "mobilenet_v2", "squeezenet", "vgg19")
+    names = (
+        "alexnet",
+        "faster_rcnn_backbone",
+        "faster_rcnn_head",
+        "googlenet",
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "squeezenet",
+        "vgg19",
+    )
     networks = {name: network_graph(name) for name in names}
 
     suite = load_suite("paper")
@@ -158,6 +167,18 @@ def test_a_model_of_ones_own_is_measured_by_layer_and_as_a_whole(tmp_path: Path)
     assert [node.name for node in network.model().graph.node] == ["Relu_0", "Sigmoid_1", "Relu_2"]
     assert [item.nodes for item in network.network.layers] == [("Relu_0",), ("Sigmoid_1",), ("Relu_2",)]
     assert suite.left_out == ()
+
+
+def test_a_model_in_which_a_shape_is_not_known_is_refused(tmp_path: Path):
+    path = write_model(tmp_path / "mine.onnx", ["Relu", "NonZero", "Cast"])
+    model = onnx.load(path)
+    model.graph.ClearField("value_info")
+    model.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info("t3", TensorProto.FLOAT, (2, "n")))
+    model.graph.node[2].attribute.append(onnx.helper.make_attribute("to", TensorProto.FLOAT))
+    onnx.save(model, path)
+
+    with pytest.raises(NetworkError, match=r"the shape of tensor 't2' \(made by NonZero 'NonZero_1'\) is not known"):
+        suite_from_models([path])
 
 
 def test_an_operator_of_ones_own_is_left_out_of_the_layers_with_the_reason(tmp_path: Path):
