@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from parsers.dump import Json
 from parsers.schema import Shape, Value
 
 _LARGEST_VOLUME = 2**62
 """Elements of a tensor: what a table's column holds."""
 _HIGHEST_RANK = 16
+_PER_MS = {"us": 1000, "ms": 1}
 _IMAGE_IN = ("batch", "in_channels", "height", "width")
 _IMAGE_OUT = ("batch", "channels", "out_height", "out_width")
 
@@ -30,6 +32,8 @@ class LayerShape:
     """Input and output are certainly NCHW."""
     is_dense: bool = False
     """Input and output are certainly images per run times features."""
+    size: tuple[int, int] | None = None
+    """The input's height and width in pixels, where nothing else is told of it."""
     kernel: tuple[int, int] | None = None
     """Height and width in pixels."""
     stride: tuple[int, int] | None = None
@@ -55,6 +59,8 @@ class LayerShape:
         for name, sides in (("kernel", self.kernel), ("stride", self.stride)):
             if sides is not None:
                 cells |= {f"{name}_height": sides[0], f"{name}_width": sides[1]}
+        if self.size is not None:
+            cells |= {"height": self.size[0], "width": self.size[1]}
         if self.kernel is not None:
             cells["kernel_size"] = max(self.kernel)
         if self.stride is not None:
@@ -88,14 +94,10 @@ class OperatorTime:
     type: str
     """As the profile spells it; empty where it tells none."""
     name: str
-    time_ms: float | None
-    """Mean of one call, where the profile tells a time."""
-    cycles: int | None = None
-    """Never turned into a time: the clock is not known."""
-    value: float | None
-    """The figure as it stands, in its unit."""
+    value: float
+    """The figure as it stands, in its unit: the mean of one call, where it is a time."""
     unit: str
-    """As it stands: ``ms``, ``us``, ``cycles``, ``count``."""
+    """As it stands: ``ms``, ``us``, ``cycles``, ``count``; empty where none does."""
     provider: str
     """Runtime and processor, as ``tflite-cpu``."""
     first_ms: float | None = None
@@ -108,6 +110,39 @@ class OperatorTime:
     calls: int | None = None
     """In one run of the network."""
     shape: LayerShape | None = None
+
+    @property
+    def time_ms(self) -> float | None:
+        """The figure, where it is a time."""
+        per_ms = _PER_MS.get(self.unit.lower())
+        return self.value / per_ms if per_ms is not None else None
+
+    @property
+    def cycles(self) -> int | None:
+        """The figure, where it counts cycles; never turned into a time, since the clock is not known."""
+        return int(self.value) if self.unit.lower() == "cycles" else None
+
+    def to_json(self) -> dict[str, Json]:
+        """Give the fields, and the figure by its meaning before them; a shape as the columns that it fills."""
+        written: dict[str, Json] = {
+            "section": self.section,
+            "order": self.order,
+            "type": self.type,
+            "name": self.name,
+            "time_ms": self.time_ms,
+            "cycles": self.cycles,
+            "value": self.value,
+            "unit": self.unit,
+            "provider": self.provider,
+            "first_ms": self.first_ms,
+            "min_ms": self.min_ms,
+            "max_ms": self.max_ms,
+            "percent": self.percent,
+            "memory_kb": self.memory_kb,
+            "calls": self.calls,
+        }
+        known = self.shape.cells() if self.shape is not None else {}
+        return written | {"shape": {name: cell for name, cell in known.items() if cell is not None} or None}
 
 
 def _volume(shapes: tuple[Shape, ...]) -> int | None:

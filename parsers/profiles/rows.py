@@ -1,17 +1,18 @@
 """Operators' times as rows of ``stats.parquet``: imported, in their network, with the context of a device that the user names.
 
-A row is made only when it is asked for: a profile of some hundred bytes an operator stays so small in memory.
+Rows are made when they are asked for, by reading the profile again: a table's row is many times a profile's line.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 from parsers.device_config import DeviceConfig
-from parsers.dump import DumpSettings
+from parsers.dump import Buffer, Dump, DumpSettings
+from parsers.memory_dumps.lines import Problems, at_least_one
 from parsers.profiles.operator_time import OperatorTime
 from parsers.schema import (
     Context,
@@ -58,14 +59,61 @@ class TimedLayer:
     scope: Scope = Scope.IN_NETWORK
 
 
-class Rows(Sequence[Mapping[str, Value]]):
-    """Rows of layers, each made when it is read."""
+@dataclass(slots=True)
+class Findings:
+    """What a reader finds beside the records that it yields."""
 
-    def __init__(self, layers: Sequence[TimedLayer], settings: DumpSettings, kind: str) -> None:
-        self._layers, self._settings, self._kind = layers, settings, kind
+    problems: Problems
+    keeps_layers: bool = False
+    layers: list[TimedLayer] = field(default_factory=list)
+    """Those with a time, where they are kept."""
+    layer_count: int = 0
+    notes: list[str] = field(default_factory=list)
+    """Complete when the records are used up."""
+
+    def add_layer(self, layer: TimedLayer) -> None:
+        """Count a layer, and keep it where layers are kept."""
+        if layer.time.time_ms is not None:
+            self.layer_count += 1
+            if self.keeps_layers:
+                self.layers.append(layer)
+
+
+Scan = Callable[[Buffer, Findings], Iterator[OperatorTime]]
+"""Reads a profile: yields its records in order, and leaves layers and notes with the findings."""
+
+
+def dump_of(scan: Scan, data: Buffer, settings: DumpSettings, kind: str, complaint: str) -> Dump:
+    """Read a profile as it is used.
+
+    Args:
+        scan: the reader; run once for the records, and again for the rows where these are asked for.
+        data: the profile.
+        settings: the device whose context the rows carry, and the campaign's name.
+        kind: the campaign's name where the settings give none.
+        complaint: the error's text where there is no record.
+
+    Raises:
+        DumpError: there is no record.
+    """
+    findings = Findings(problems=Problems(data))
+    return Dump(
+        records=at_least_one(scan(data, findings), complaint),
+        rejects=findings.problems.found,
+        notes=findings.notes,
+        cells=Rows(scan, data, settings, kind),
+    )
+
+
+class Rows(Sequence[Mapping[str, Value]]):
+    """A profile's layers as rows."""
+
+    def __init__(self, scan: Scan, data: Buffer, settings: DumpSettings, kind: str) -> None:
+        self._scan, self._data, self._settings, self._kind = scan, data, settings, kind
+        self._found: list[TimedLayer] | None = None
 
     def __len__(self) -> int:
-        return len(self._layers)
+        return len(self._layers())
 
     @overload
     def __getitem__(self, index: int) -> Mapping[str, Value]: ...
@@ -73,19 +121,18 @@ class Rows(Sequence[Mapping[str, Value]]):
     def __getitem__(self, index: slice) -> Sequence[Mapping[str, Value]]: ...
     def __getitem__(self, index: int | slice) -> Mapping[str, Value] | Sequence[Mapping[str, Value]]:
         if isinstance(index, slice):
-            return Rows(self._layers[index], self._settings, self._kind)
-        return _row(self._layers[index], self._settings, self._kind)
+            return [_row(layer, self._settings, self._kind) for layer in self._layers()[index]]
+        return _row(self._layers()[index], self._settings, self._kind)
 
-
-def rows_of(layers: Sequence[TimedLayer], settings: DumpSettings, kind: str) -> Rows:
-    """Make rows of layers' times.
-
-    Args:
-        layers: with a time each; section and order of its record name it within the dump.
-        settings: the device whose context the rows carry, and the campaign's name.
-        kind: the campaign's name where the settings give none.
-    """
-    return Rows([layer for layer in layers if layer.time.time_ms is not None], settings, kind)
+    def _layers(self) -> list[TimedLayer]:
+        if self._found is None:
+            findings = Findings(problems=Problems(self._data), keeps_layers=True)
+            for _ in self._scan(self._data, findings):
+                pass
+            self._found = findings.layers
+            if len({layer.session.device for layer in self._found}) > 1:
+                self._settings = replace(self._settings, device=None)  # one context cannot be that of all of them
+        return self._found
 
 
 def _row(layer: TimedLayer, settings: DumpSettings, kind: str) -> dict[str, Value]:

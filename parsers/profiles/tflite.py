@@ -15,14 +15,14 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
-from parsers.errors import DumpError
 from parsers.memory_dumps.lines import Line, Problems, read_lines
 from parsers.power_dumps.lines import whole
 from parsers.profiles.operator_time import OperatorTime
-from parsers.profiles.rows import Session, TimedLayer, rows_of, stem_of
+from parsers.profiles.rows import Findings, Session, TimedLayer, dump_of, stem_of
 from parsers.profiles.tflite_table import Entry, Header, entry_of, header_of, is_header
 from parsers.profiles.types import TFLITE
 
@@ -104,16 +104,15 @@ class _Table:
 class _Reader:
     """Reads a log line by line."""
 
-    problems: Problems
+    findings: Findings
     times: list[OperatorTime] = field(default_factory=list)
+    """Read, and not yet handed on."""
     layers: list[TimedLayer] = field(default_factory=list)
+    """Of the newest table: how many runs its means are of stands below it."""
     inside_delegates: int = 0
     several_calls: int = 0
-    tables: int = 0
     place: _Place = field(default_factory=_Place)
     table: _Table | None = None
-    newest_layers: int = 0
-    """Where the newest table's layers begin."""
 
     def take(self, line: Line) -> None:
         """Take the next line."""
@@ -126,53 +125,50 @@ class _Reader:
             self.table = _Table(title=title[1].lower(), is_prefixed=prefix is not None)
         elif self.table is not None and self.table.is_prefixed and prefix is None:
             if _is_like_an_entry(bare):
-                self.problems.line(line, _STRAY)
+                self.findings.problems.line(line, _STRAY)
         elif not bare or self._is_context(bare):
             self.table = None
         elif self.table is not None:
             self._take_entry(line, text, self.table)
         elif _is_like_an_entry(bare):
-            self.problems.line(line, _STRAY)
+            self.findings.problems.line(line, _STRAY)
 
     def _is_context(self, bare: str) -> bool:
         if runs := _RUN_COUNT.search(bare):
-            self._count_samples(int(runs[1]))
+            self.flush(int(runs[1]))
             return True
         return self.place.take(bare) or bare.startswith(("Number of nodes executed", "Memory (bytes)"))
 
-    def _count_samples(self, runs: int) -> None:
-        """A table's foot says how many runs its means are of."""
-        newest = self.layers[self.newest_layers :]
-        self.layers[self.newest_layers :] = [
-            replace(layer, session=replace(layer.session, samples=runs)) for layer in newest
-        ]
-        self.newest_layers = len(self.layers)
+    def flush(self, runs: int | None = None) -> None:
+        """Hand the newest table's layers on; its foot says how many runs its means are of."""
+        for layer in self.layers:
+            self.findings.add_layer(replace(layer, session=replace(layer.session, samples=runs)))
+        self.layers.clear()
 
     def _begin(self, line: Line, bare: str, *, is_prefixed: bool) -> None:
         header = header_of(bare)
         if header is None:
-            self.problems.line(line, "a table's header without node type and avg ms, or with a column twice")
+            self.findings.problems.line(line, "a table's header without node type and avg ms, or with a column twice")
         table = self.table
         if table is None or table.header is not None:
             if table is not None and table.header == header:
-                return self.problems.line(line, "a table's header that stands there twice")
+                return self.findings.problems.line(line, "a table's header that stands there twice")
             table = _Table(title=_NO_TITLE, is_prefixed=is_prefixed)
         table.header, self.table = header, table
         if header is not None:
             table.section = self.place.section(table.title)
-            self.tables += 1
             if self.place.has_layers(table.title):
-                self.newest_layers = len(self.layers)
+                self.flush()
         return None
 
     def _take_entry(self, line: Line, text: str, table: _Table) -> None:
         if table.header is None:
-            return self.problems.line(line, "a line of a table whose header was not understood")
+            return self.findings.problems.line(line, "a line of a table whose header was not understood")
         entry = entry_of(table.header, text)
         if isinstance(entry, str):
-            return self.problems.line(line, entry)
+            return self.findings.problems.line(line, entry)
         if (entry.type, entry.name) in table.seen:
-            return self.problems.line(line, "a line of a table that stands there twice")
+            return self.findings.problems.line(line, "a line of a table that stands there twice")
         time = _time_of(entry, section=table.section, order=len(table.seen))
         table.seen.add((entry.type, entry.name))
         self.times.append(time)
@@ -190,14 +186,13 @@ class _Reader:
 
 def _time_of(entry: Entry, *, section: str, order: int) -> OperatorTime:
     numbers = entry.numbers
-    calls, type_, time_ms = numbers.get("times called"), sys.intern(entry.type), numbers["avg ms"]
+    calls, type_ = numbers.get("times called"), sys.intern(entry.type)
     return OperatorTime(
         section=section,
         order=order,
         type=type_,
         name=entry.name,
-        time_ms=time_ms,
-        value=time_ms,
+        value=entry.average_ms,
         unit="ms",
         provider=provider_of(type_),
         first_ms=numbers.get("first"),
@@ -240,30 +235,26 @@ def _looks_like(head: bytes, _name: str) -> bool:
     return any(is_header(line.text) and header_of(line.text) is not None for line in read_lines(head, Problems(head)))
 
 
-def _read(data: Buffer, settings: DumpSettings) -> Dump:
-    problems = Problems(data)
-    reader = _Reader(problems=problems)
-    for line in read_lines(data, problems):
+def _scan(data: Buffer, findings: Findings) -> Iterator[OperatorTime]:
+    reader = _Reader(findings=findings)
+    for line in read_lines(data, findings.problems):
         reader.take(line)
-    if not reader.times:
-        raise DumpError("This holds no operator table of TFLite: run benchmark_model with --enable_op_profiling=true.")
-    return Dump(
-        records=reader.times,
-        rejects=problems.found,
-        notes=_notes(reader),
-        cells=rows_of(reader.layers, settings, _NAME),
-    )
-
-
-def _notes(reader: _Reader) -> list[str]:
-    notes = []
+        yield from reader.times
+        reader.times.clear()
+    reader.flush()
     if reader.inside_delegates:
-        notes.append(f"{reader.inside_delegates} operators ran inside delegates' partitions: records, but no rows.")
+        findings.notes.append(
+            f"{reader.inside_delegates} operators ran inside delegates' partitions: records, no rows."
+        )
     if reader.several_calls:
-        notes.append(f"{reader.several_calls} operators ran several times in a run; their rows hold all of it.")
-    if not reader.layers:
-        notes.append("No table lists the runs' operators in run order, so there are no rows.")
-    return notes
+        findings.notes.append(f"{reader.several_calls} operators ran several times a run; their rows hold all of it.")
+    if not findings.layer_count:
+        findings.notes.append("No table lists the runs' operators in run order, so there are no rows.")
+
+
+def _read(data: Buffer, settings: DumpSettings) -> Dump:
+    complaint = "This holds no operator table of TFLite: run benchmark_model with --enable_op_profiling=true."
+    return dump_of(_scan, data, settings, _NAME, complaint)
 
 
 KIND = Kind(

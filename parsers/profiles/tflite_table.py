@@ -41,6 +41,7 @@ class Entry:
 
     type: str
     name: str
+    average_ms: float
     numbers: Mapping[str, float | None]
     """By column; None where a share is undefined."""
 
@@ -79,13 +80,14 @@ def entry_of(header: Header, text: str) -> Entry | str:
     if len(fits) > 1:
         return "a line of a table whose numbers fit in several places"
     place = fits[0]
-    numbers = [_number(part) for part in parts[place : place + width]]
+    figures = dict(zip(header.columns, parts[place : place + width], strict=True))
     between = ", " if header.separator == "," else " "
     name = between.join(parts[place + width :])
     return Entry(
         type=between.join(parts[:place]),
         name=name.replace("\t", ",") if header.separator == "," else name,  # newer CSV parts names by tabs instead
-        numbers=dict(zip(header.columns, numbers, strict=True)),
+        average_ms=float(figures[_AVERAGE]),
+        numbers={column: decimal(figure.removesuffix("%")) for column, figure in figures.items()},
     )
 
 
@@ -101,7 +103,3 @@ def _fits(column: str, part: str) -> bool:
     if column in _PERCENTS or number is None:
         return False
     return number >= 0 or column not in _NEVER_NEGATIVE
-
-
-def _number(part: str) -> float | None:
-    return decimal(part.removesuffix("%"))

@@ -1,0 +1,222 @@
+"""ONNX Runtime's profile (``enable_profiling``) as records, one a node, and rows of those that are layers.
+
+:mod:`parsers.ort_profile` reads it, a run at a time: a session may have been run with inputs of several shapes, whose times
+must not be averaged. Runs of one sort are a section. Of several, the first is taken for warm-up: its time is
+``first_ms``, and the row holds the trimmed mean of the others. A run in which a line cannot be read is left out whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.errors import OrtProfileError
+from parsers.memory_dumps.lines import Line, Problems, read_lines
+from parsers.ort_profile import NodeTime, is_layout, parse_ort_profile, trimmed_mean_us
+from parsers.placement import provider_name
+from parsers.profiles.operator_time import LayerShape, OperatorTime
+from parsers.profiles.ort_shapes import layer_type, shape_of
+from parsers.profiles.rows import NETWORK, Findings, Session, TimedLayer, dump_of
+
+_NAME = "ort-profile"
+_RUN, _NODE, _SESSION = "model_run", "Node", "Session"
+_KEPT = (
+    "op_name",
+    "node_index",
+    "provider",
+    "input_type_shape",
+    "output_type_shape",
+    "activation_size",
+    "parameter_size",
+)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """An event reduced to what the profile's reader needs of it: a profile's arguments are long."""
+
+    text: bytes
+    sort: str
+    """Equal for a node that reads tensors of the same shapes."""
+    ends_run: bool
+
+
+@dataclass(slots=True)
+class _Run:
+    """The events of one run."""
+
+    offset: int = 0
+    end: int = 0
+    events: list[_Event] = field(default_factory=list)
+    is_damaged: bool = False
+
+    @property
+    def sort(self) -> int:
+        """Equal for runs of the same nodes on the same shapes, in whatever order they ran."""
+        return hash(tuple(sorted(event.sort for event in self.events)))
+
+
+@dataclass(slots=True)
+class _Section:
+    """Runs of one sort."""
+
+    nodes: dict[tuple[int, str], list[NodeTime]] = field(default_factory=dict)
+    run_us: list[float] = field(default_factory=list)
+
+
+def _runs(data: Buffer, problems: Problems) -> Iterator[_Run]:
+    """Yield the runs of a profile; what stands before the first node and behind the last run is none of them."""
+    run = _Run()
+    for line in read_lines(data, problems):
+        events = _events(line)
+        if events is None:
+            problems.line(line, "an event that cannot be read")
+            run.is_damaged = True
+            continue
+        for event in events:
+            run.events.append(event)
+            run.end = line.end
+            if event.ends_run:
+                yield run
+                run = _Run(offset=line.end)
+    if run.events:
+        problems.add(run.offset, run.end, "a run whose end is missing")
+
+
+def _events(line: Line) -> list[_Event] | None:
+    """Read the events on a line, which is one in ONNX Runtime's files; ``None`` where a piece of it cannot be read."""
+    text, position, events = line.text, 0, []
+    try:
+        while position < len(text):
+            if text[position] in "[], \t":
+                position += 1
+                continue
+            event, position = _DECODER.raw_decode(text, position)
+            if not isinstance(event, dict):
+                return None
+            if event.get("cat") == _NODE or event.get("name") == _RUN:
+                events.append(_slim(event))
+    except (ValueError, RecursionError):
+        return None
+    return events
+
+
+def _slim(event: Mapping[str, Any]) -> _Event:
+    arguments = event.get("args")
+    kept = {name: arguments[name] for name in _KEPT if name in arguments} if isinstance(arguments, dict) else {}
+    slim = {name: event[name] for name in ("cat", "name", "dur") if name in event} | {"args": kept}
+    return _Event(
+        text=json.dumps(slim).encode(),
+        sort=json.dumps([event.get("name"), kept.get("input_type_shape")]),
+        ends_run=event.get("cat") == _SESSION and event.get("name") == _RUN,
+    )
+
+
+def _sections(data: Buffer, problems: Problems) -> tuple[list[_Section], int]:
+    """Sort the runs; and count those that are left out."""
+    sections: dict[int, _Section] = {}
+    left_out = 0
+    for run in _runs(data, problems):
+        if run.is_damaged:
+            left_out += 1
+            continue
+        try:
+            profile = parse_ort_profile(b"[" + b",".join(event.text for event in run.events) + b"]")
+        except OrtProfileError as error:
+            problems.add(run.offset, run.end, f"a run that contradicts itself: {error}")
+            left_out += 1
+            continue
+        section = sections.setdefault(run.sort, _Section())
+        section.run_us += profile.run_us
+        for node in profile.nodes:
+            section.nodes.setdefault((node.index, node.name), []).append(node)
+    return list(sections.values()), left_out
+
+
+def _records(section: _Section, named: str) -> Iterator[tuple[OperatorTime, NodeTime | None]]:
+    """Yield the nodes of a section in order, and the whole run behind them."""
+    for order, same in enumerate(section.nodes.values()):
+        node = same[0]
+        times_us = [node.kernel_us[0] for node in same]
+        yield _record(node, times_us, named, order, shape_of(node)), node
+    run = NodeTime(name=_RUN, op=NETWORK, provider="", index=0, kernel_us=())
+    yield _record(run, section.run_us, named, len(section.nodes), None), None
+
+
+def _record(
+    node: NodeTime, times_us: Sequence[float], section: str, order: int, shape: LayerShape | None
+) -> OperatorTime:
+    measured = times_us[1:] or times_us
+    mean_us = trimmed_mean_us(measured)
+    return OperatorTime(
+        section=section,
+        order=order,
+        type=_clean(node.op),
+        name=_clean(node.name),
+        value=mean_us,
+        unit="us",
+        provider=_clean(provider_name(node.provider)),
+        first_ms=times_us[0] / 1000,
+        min_ms=min(measured) / 1000,
+        max_ms=max(measured) / 1000,
+        shape=shape,
+    )
+
+
+def _clean(text: str) -> str:
+    """Write half a surrogate pair, which JSON may hold and a table may not, as its escape."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _looks_like(head: bytes, _name: str) -> bool:
+    start = head[:4096].lstrip()
+    return start.startswith(b"[") and b'"cat"' in start and b'"model_loading' in start
+
+
+def _scan(data: Buffer, findings: Findings) -> Iterator[OperatorTime]:
+    sections, left_out = _sections(data, findings.problems)
+    layout_nodes = 0
+    for number, section in enumerate(sections, start=1):
+        session = Session(samples=max(len(section.run_us) - 1, 1))
+        for time, node in _records(section, f"runs {number}" if len(sections) > 1 else "runs"):
+            if node is not None and is_layout(node.op, node.name):
+                layout_nodes += 1
+            elif node is not None:
+                type_ = _clean(layer_type(node, time.shape))
+                findings.add_layer(TimedLayer(time=time, type=type_, session=session))
+            yield time
+    if len(sections) > 1:
+        runs = ", ".join(str(len(section.run_us)) for section in sections)
+        findings.notes.append(f"Runs differ in shapes or nodes: {len(sections)} sorts, of {runs} runs, are kept apart.")
+    if any(len(section.run_us) > 1 for section in sections):
+        findings.notes.append("Of several runs of a sort, the first is taken for warm-up: first_ms, not in the mean.")
+    if left_out:
+        findings.notes.append(f"{left_out} runs are left out, because an event of theirs cannot be read.")
+    if layout_nodes:
+        findings.notes.append(f"{layout_nodes} nodes only reorder data for the kernels: records, but no rows.")
+
+
+def _read(data: Buffer, settings: DumpSettings) -> Dump:
+    complaint = (
+        "This holds no whole run of an ONNX Runtime profile: it is the JSON file, one event a line, that a session with "
+        "enable_profiling writes, not the session's log."
+    )
+    return dump_of(_scan, data, settings, _NAME, complaint)
+
+
+KIND = Kind(
+    name=_NAME,
+    meaning="ONNX Runtime: JSON that enable_profiling writes",
+    looks_like=_looks_like,
+    read=_read,
+)
