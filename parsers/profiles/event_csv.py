@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import statistics
 import sys
 from array import array
@@ -24,7 +25,7 @@ from parsers.profiles.rows import Findings, Session, TimedLayer
 
 _MESSAGE, _TIME, _UNIT, _IDENTIFIER = "message", "time", "unit of measurement", "event identifier"
 _NEEDED = (_MESSAGE, _TIME, _UNIT, _IDENTIFIER)
-_LEVEL, _LEVELS = "event level", ("ROOT", "SUB-EVENT")
+_LEVEL, _IS_LEVEL = "event level", re.compile(r"[A-Z][A-Z_-]{1,20}")
 _NODE = "NODE"
 
 
@@ -135,14 +136,13 @@ def _cells(text: str) -> list[str]:
 
 def _event(columns: Sequence[str], cells: Sequence[str]) -> _Event | None:
     last = len(columns) - 1
-    is_wide = len(cells) > len(columns) and columns[last] == _IDENTIFIER
-    if is_wide:
+    if len(cells) > len(columns) and columns[last] == _IDENTIFIER:
         cells = [*cells[:last], ",".join(cells[last:])]
     if len(cells) != len(columns):
         return None
     named = {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
-    if is_wide and named.get(_LEVEL) not in _LEVELS:  # a cell is lost, and the identifier's comma made up for it
-        return None
+    if _LEVEL in named and not _IS_LEVEL.fullmatch(named[_LEVEL]):
+        return None  # a cell is lost, and a comma of the identifier makes up for it
     value = decimal(named[_TIME])
     if value is None or value < 0 or not named[_MESSAGE] or not named[_UNIT]:
         return None
