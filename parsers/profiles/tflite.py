@@ -37,7 +37,7 @@ _PHASES = {
 }
 _GRAPH = re.compile(r"(?:Primary graph|Subgraph \(index: ([0-9]{1,9})).{0,200}\bprofile:")
 _DELEGATE_INTERNAL = "Delegate internal:"
-_MODEL = re.compile(r"Graph: \[(.*)\]")
+_MODEL = re.compile(r"Graph: \[([^\]]{1,400})\]")
 _THREADS = re.compile(r"(?:Num threads: \[|#threads used for CPU inference: \[)([0-9]{1,4})\]")
 _RUN_COUNT = re.compile(r"Timings \(microseconds\): count=([0-9]{1,9})\b")
 _RUN_ORDER = "run order"
