@@ -19,7 +19,11 @@ from parsers.toml_table import TomlTable, read_toml
 
 FOLDER = "device_configs"
 SOC_TABLE = "socs"
-"""The one file of the folder that is no config: the table of SoCs by which a phone's config is filled in."""
+"""The table of SoCs by which a phone's config is filled in."""
+PHONE_TABLE = "published_phones"
+"""The phones that other people published measurements of."""
+NO_CONFIGS = frozenset({SOC_TABLE, PHONE_TABLE})
+"""The files of the folder that are no configs."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _UNKNOWN_ON_A_PHONE = {"cores": None, "memory_gb": None, "clock_freq_ghz": None}
@@ -84,7 +88,7 @@ def load_device_config(name_or_path: str) -> DeviceConfig:
     """
     if name_or_path.endswith(".toml"):
         return _read(Path(name_or_path))
-    if _NAME.fullmatch(name_or_path) and name_or_path != SOC_TABLE:
+    if _NAME.fullmatch(name_or_path) and name_or_path not in NO_CONFIGS:
         path = find_in_folder(name_or_path)
         if path is not None:
             return _read(path)
@@ -95,7 +99,7 @@ def load_device_config(name_or_path: str) -> DeviceConfig:
 
 def available_device_configs() -> tuple[str, ...]:
     """Name the configs that :func:`load_device_config` finds, in order."""
-    return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")} - {SOC_TABLE}))
+    return tuple(sorted({path.stem for folder in _folders() for path in folder.glob("*.toml")} - NO_CONFIGS))
 
 
 def find_in_folder(name: str) -> Path | None:

@@ -10,7 +10,7 @@ import typer
 
 from parsers.console import run_command
 from parsers.errors import ParsersError
-from profiler import cli_collect, cli_detect, cli_parse, cli_phones, cli_power, cli_runner, cli_virtual
+from profiler import cli_collect, cli_detect, cli_import, cli_parse, cli_phones, cli_power, cli_runner, cli_virtual
 from profiler.cli_common import (
     JsonOption,
     LayersOption,
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 cli_collect.register(app)
 cli_detect.register(app)
+cli_import.register(app)
 cli_parse.register(app)
 cli_phones.register(app)
 cli_power.register(app)

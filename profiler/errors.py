@@ -5,7 +5,7 @@
     ProfilerError
     ├── PlatformError          this machine cannot measure
     ├── RunnerBuildError       the runner cannot be compiled, or the runtime is not there
-    ├── DumpOptionError        what 'profile parse' is told of a dump makes no sense
+    ├── DumpOptionError        what 'profile parse' or 'import' is told makes no sense
     ├── SuiteError             a suite, layer file or model yields nothing to measure
     ├── AdbServerError         an adb server cannot be reached or started
     ├── DeviceNotFoundError    no such device
@@ -41,7 +41,7 @@ class RunnerBuildError(ProfilerError):
 
 
 class DumpOptionError(ProfilerError):
-    """What ``profile parse`` is told of a dump makes no sense."""
+    """What ``profile parse`` or ``profile import`` is told makes no sense."""
 
 
 class SuiteError(ProfilerError):

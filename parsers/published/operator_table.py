@@ -1,0 +1,133 @@
+"""The benchmark's tables of operators: a line per operator of a network, a column per device and setting.
+
+A line's ``…|kernel`` columns name the program that ran the operator there. It tells how a device ran the layer, so it is no
+part of the layer: it goes into ``provider_used``, and the layer is one for all devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from parsers.dump import Buffer, Reject
+from parsers.errors import PublishedError
+from parsers.published.features import Features, read_features
+from parsers.published.lines import Line, lines_of, number_in
+from parsers.published.phones import Phone
+from parsers.published.rows import Published, PublishedRow, Setting, notes_of
+from parsers.published.settings import Runtime, header_of, setting_of, unread_columns
+from parsers.published.sketch import Sketch
+from parsers.schema import Measurement, Scope
+
+_FIRST_COLUMNS = ("model", "operation", "feature")
+_US_PER_MS = 1000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framework:
+    """How one runtime's table is read."""
+
+    name: str
+    """Of the kind of table."""
+    runtime: Runtime
+    operations: frozenset[str]
+    """By which the table is told from the other runtime's: all that are known."""
+    describe: Callable[[str, Features, Sequence[str]], Sketch]
+    """Describe an operation from its features and its kernels on all devices."""
+    kernel: Callable[[str], str]
+    """Name a kernel without its place in the network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TimeColumn:
+    index: int
+    name: str
+    setting: Setting
+    kernel_index: int | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """A table while it is read."""
+
+    framework: Framework
+    columns: Sequence[_TimeColumn]
+    width: int
+    rejects: list[Reject] = field(default_factory=list)
+    operations: set[str] = field(default_factory=set)
+
+
+def read_operator_table(data: Buffer, stem: str, phones: Mapping[str, Phone], framework: Framework) -> Published:
+    """Read a table of operators.
+
+    Raises:
+        PublishedError: no table of operators, or one of another runtime.
+    """
+    lines = lines_of(data)
+    header = header_of(next(lines, None), _FIRST_COLUMNS, "pixel4|gpu|float,pixel4|gpu|kernel,...")
+    columns = _time_columns(header, framework, f"{framework.name}-{stem}", phones)
+    if not columns:
+        raise PublishedError("The table has no column of times, as 'pixel4|gpu|float'.")
+    reading = _Reading(framework=framework, columns=columns, width=len(header))
+    rows = [row for line in lines for row in _rows_of(line, reading)]
+    if reading.operations and not reading.operations & framework.operations:
+        found = min(reading.operations)[:60]
+        raise PublishedError(f"Another runtime's table: it has operations such as {found!r}. Name its own kind.")
+    read = {
+        *range(len(_FIRST_COLUMNS)),
+        *(place for column in columns for place in (column.index, column.kernel_index)),
+    }
+    return Published(rows=rows, rejects=reading.rejects, notes=(*unread_columns(header, read), *notes_of(rows, phones)))
+
+
+def _time_columns(
+    header: Sequence[str], framework: Framework, campaign: str, phones: Mapping[str, Phone]
+) -> list[_TimeColumn]:
+    columns: list[_TimeColumn] = []
+    for index, name in enumerate(header):
+        words = name.split("|")
+        if len(words) != 3 or words[2] == "kernel":
+            continue
+        setting = setting_of(*words, runtime=framework.runtime, campaign=campaign, phones=phones)
+        kernel = f"{words[0]}|{words[1]}|kernel"
+        if setting is not None:
+            place = header.index(kernel) if kernel in header else None
+            columns.append(_TimeColumn(index=index, name=name, setting=setting, kernel_index=place))
+    return columns
+
+
+def _rows_of(line: Line, reading: _Reading) -> Iterator[PublishedRow]:
+    fields = line.fields
+    if fields is None or len(fields) != reading.width:
+        reading.rejects.append(line.reject("a line that is not one value per column"))
+        return
+    model, operation, feature = (text.strip() for text in fields[: len(_FIRST_COLUMNS)])
+    if not model or not operation or ";" in model:
+        reading.rejects.append(line.reject("a line without the name of a model or an operation"))
+        return
+    features = read_features(feature)
+    if features is None:
+        reading.rejects.append(line.reject("a feature that is no dict of sizes; its layer is known by its type only"))
+    kernels = [
+        None if column.kernel_index is None else fields[column.kernel_index].strip() for column in reading.columns
+    ]
+    reading.operations.add(operation)
+    sketch = reading.framework.describe(
+        operation, features or Features(values={}), tuple(kernel for kernel in kernels if kernel)
+    )
+    for column, kernel in zip(reading.columns, kernels, strict=True):
+        text = fields[column.index].strip()
+        if not text:
+            continue
+        time_us = number_in(text)
+        if not time_us:
+            reading.rejects.append(line.reject(f"no time above zero in column {column.name}"))
+            continue
+        yield column.setting.row(
+            sketch,
+            Measurement(execution_time_ms=time_us / _US_PER_MS),
+            scope=Scope.IN_NETWORK,
+            job=f"{line.number}-{model}-{operation}-{column.name.partition('|')[2]}",
+            networks=(model,),
+            kernel=reading.framework.kernel(kernel) if kernel else None,
+        )

@@ -1,0 +1,79 @@
+"""The columns of the benchmark's tables: ``device|cores|what``, where cores are named by cluster or are the GPU.
+
+The project that published them, qed-usc/mobile-ml-benchmark, says in its own README (dataset/cnn) that CPUs ran 32-bit
+floating-point numbers or 8-bit integers, and GPUs 16-bit floating-point numbers; its website/collect.py has the versions
+of the runtimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from parsers.errors import PublishedError
+from parsers.published.lines import Line
+from parsers.published.phones import GPU, Phone, cores_of, cpu_hardware, gpu_hardware
+from parsers.published.rows import Setting
+
+_CPU_PRECISIONS = {"float": "float32", "quant": "int8"}
+_GPU_PRECISIONS = {"float": "float16"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What the benchmark ran the networks with."""
+
+    cpu: str
+    """The provider of rows measured on a CPU."""
+    gpu: str
+    version: str
+
+
+TFLITE = Runtime(cpu="tflite-cpu", gpu="tflite-gpu", version="TensorFlow Lite 2.10.0")
+PYTORCH = Runtime(cpu="pytorch-cpu", gpu="pytorch-vulkan", version="PyTorch Mobile 2.0.0")
+
+
+def header_of(line: Line | None, first: Sequence[str], example: str) -> Sequence[str]:
+    """Read the first line of a table as the names of its columns.
+
+    Raises:
+        PublishedError: there is none, or it does not begin with the columns ``first``.
+    """
+    if line is None:
+        raise PublishedError("The file is empty: no such table.")
+    names = [name.strip() for name in line.fields or ()]
+    if [name.lower() for name in names[: len(first)]] != [name.lower() for name in first]:
+        wanted = f"{','.join(first)},{example}"
+        raise PublishedError(f"Another table: its columns begin {line.raw[:60]!r}, and should begin {wanted!r}.")
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        raise PublishedError(f"The table has two columns {twins[0][:60]!r}; each must be there once.")
+    return names
+
+
+def unread_columns(header: Sequence[str], read: Collection[int | None]) -> Iterator[str]:
+    """Name the columns whose places are not among those that were read, a sentence each."""
+    for index, name in enumerate(header):
+        if index not in read:
+            yield f"The column {name[:60]!r} is not read."
+
+
+def setting_of(
+    device: str, cores: str, precision: str, *, runtime: Runtime, campaign: str, phones: Mapping[str, Phone]
+) -> Setting | None:
+    """Read a column's words for a setting; ``None`` where they are not understood."""
+    if not device:
+        return None
+    is_gpu = cores == GPU
+    words = None if is_gpu else cores_of(cores)
+    element = (_GPU_PRECISIONS if is_gpu else _CPU_PRECISIONS).get(precision)
+    if element is None or (words is None and not is_gpu):
+        return None
+    phone = phones.get(device)
+    return Setting(
+        device=device,
+        hardware=gpu_hardware(phone) if words is None else cpu_hardware(phone, cores, words),
+        provider=runtime.gpu if is_gpu else runtime.cpu,
+        precision=element,
+        runtime_version=runtime.version,
+        campaign=campaign,
+    )
