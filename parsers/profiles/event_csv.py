@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from parsers.dump import Buffer
 from parsers.errors import DumpError
 from parsers.memory_dumps.lines import Problems, read_lines
-from parsers.power_dumps.lines import decimal
-from parsers.profiles.operator_time import OperatorTime
+from parsers.profiles.operator_time import OperatorTime, figure_of
 from parsers.profiles.rows import Findings, Session, TimedLayer
 
 _MESSAGE, _TIME, _UNIT, _IDENTIFIER = "message", "time", "unit of measurement", "event identifier"
@@ -143,7 +142,7 @@ def _event(columns: Sequence[str], cells: Sequence[str]) -> _Event | None:
     named = {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
     if _LEVEL in named and not _IS_LEVEL.fullmatch(named[_LEVEL]):
         return None  # a cell is lost, and a comma of the identifier makes up for it
-    value = decimal(named[_TIME])
-    if value is None or value < 0 or not named[_MESSAGE] or not named[_UNIT]:
+    value = figure_of(named[_TIME])
+    if value is None or not named[_MESSAGE] or not named[_UNIT]:
         return None
     return _Event(message=named[_MESSAGE], identifier=named[_IDENTIFIER], value=value, unit=named[_UNIT])

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
 from parsers.memory_dumps.lines import Problems, read_lines
 from parsers.power_dumps.lines import decimal, whole
-from parsers.profiles.operator_time import OperatorTime
+from parsers.profiles.operator_time import OperatorTime, figure_of
 from parsers.profiles.rows import NETWORK, Findings, Session, TimedLayer, dump_of, stem_of
 from parsers.profiles.table_lines import Misfit, NetworkTimes, Outside, UniqueNames, network_times, table_lines
 from parsers.profiles.types import MNN
@@ -24,7 +24,7 @@ from parsers.schema import Scope
 
 _NAME = "mnn-profile"
 _BULLET = "[ - ] "
-_HEADING = re.compile(r"#{1,6} {1,8}(\S.{0,120})")
+_HEADING = re.compile(r"#{2,6} {1,8}(\S.{0,120})")  # one alone is a shell's prompt
 _FORWARD = re.compile(r"Forward type: \*\*([A-Za-z/]{1,16})\*\* thread=([0-9]{1,4})\*\* precision=.{0,80}")
 _LOOP = re.compile(r"-{2,}> Benchmarking\.\.\. loop = ([0-9]{1,9})\b.{0,40}")
 _BACKEND = re.compile(r"Use extra forward type: ([0-9]{1,3})")
@@ -97,8 +97,8 @@ class _Lines:
         if len(cells) != len(columns):
             return Misfit("a line of a table that does not fit its header")
         named = dict(zip(columns, cells, strict=True))
-        time_ms = decimal(named[_AVERAGE])
-        if time_ms is None or time_ms < 0:
+        time_ms = figure_of(named[_AVERAGE])
+        if time_ms is None:
             return Misfit("a line of a table whose time is no number")
         return _Operator(
             type=sys.intern(named.get(_TYPE) or named.get(_BY_TYPE, "")),

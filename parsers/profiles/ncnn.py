@@ -23,8 +23,7 @@ from dataclasses import dataclass, field, replace
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
 from parsers.memory_dumps.lines import Problems, read_lines
-from parsers.power_dumps.lines import decimal
-from parsers.profiles.operator_time import LayerShape, OperatorTime
+from parsers.profiles.operator_time import LayerShape, OperatorTime, figure_of
 from parsers.profiles.rows import NETWORK, Findings, Session, TimedLayer, dump_of
 from parsers.profiles.table_lines import Misfit, NetworkTimes, Outside, UniqueNames, network_times, table_lines
 from parsers.profiles.types import NCNN
@@ -191,8 +190,8 @@ def _layer_reader() -> Callable[[str], _Line | Misfit | None]:
             has_unit = isinstance(times, NetworkTimes) and times.has_unit
             return Misfit("a network's times with a unit, which ncnn does not print") if has_unit else times
         words = before.split()
-        time_ms = decimal(words[-1]) if len(words) > 1 else None
-        if time_ms is None or time_ms < 0:
+        time_ms = figure_of(words[-1]) if len(words) > 1 else None
+        if time_ms is None:
             return Misfit("a layer's line without type and time")
         type_ = sys.intern(words[0])
         if (type_, behind) not in shapes:

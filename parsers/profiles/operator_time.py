@@ -10,11 +10,14 @@ import math
 from dataclasses import dataclass
 
 from parsers.dump import Json
+from parsers.power_dumps.lines import decimal
 from parsers.schema import Shape, Value
 
 _LARGEST_VOLUME = 2**62
 """Elements of a tensor: what a table's column holds."""
 _HIGHEST_RANK = 16
+LARGEST_FIGURE = 1e12
+"""No time in milliseconds is longer, and no network takes more cycles."""
 _PER_MS = {"us": 1000, "ms": 1}
 _IMAGE_IN = ("batch", "in_channels", "height", "width")
 _IMAGE_OUT = ("batch", "channels", "out_height", "out_width")
@@ -143,6 +146,12 @@ class OperatorTime:
         }
         known = self.shape.cells() if self.shape is not None else {}
         return written | {"shape": {name: cell for name, cell in known.items() if cell is not None} or None}
+
+
+def figure_of(text: str) -> float | None:
+    """Read a figure; ``None`` where the text is no number, negative, or too large to be one."""
+    value = decimal(text)
+    return value if value is not None and 0 <= value <= LARGEST_FIGURE else None
 
 
 def _volume(shapes: tuple[Shape, ...]) -> int | None:

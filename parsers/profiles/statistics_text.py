@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from parsers.memory_dumps.lines import Line, Problems
-from parsers.power_dumps.lines import decimal
+from parsers.profiles.operator_time import figure_of
 
 _FIGURE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) {0,4}([A-Za-z/]{0,12})")
 _PROCESSOR = re.compile(r"[A-Z][A-Z0-9_]{1,15}")
@@ -102,7 +102,7 @@ def _entry(text: str, *, log: int, section: str, graph: str) -> Entry | None:
         processor = last.strip()
         label, colon, last = label.rpartition(":")
     figure = _FIGURE.fullmatch(last.strip())
-    value = decimal(figure[1]) if figure else None
+    value = figure_of(figure[1]) if figure else None
     if not colon or not label.strip() or figure is None or value is None:
         return None
     return Entry(

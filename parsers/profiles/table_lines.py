@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from parsers.memory_dumps.lines import Line, Problems
-from parsers.power_dumps.lines import decimal
+from parsers.profiles.operator_time import figure_of
 
 Read = TypeVar("Read")
 
@@ -84,7 +84,7 @@ def network_times(text: str) -> NetworkTimes | Misfit | None:
     if sum(name in text for name in _FIGURES) < 2:
         return None
     found = list(_FIGURE.finditer(text))
-    times = {figure[1]: decimal(figure[2]) for figure in found}
+    times = {figure[1]: figure_of(figure[2]) for figure in found}
     units = {figure[3] for figure in found}
     low, high, mean = (times.get(name) for name in ("min", "max", "avg"))
     network = text[: found[0].start()].strip() if found else ""

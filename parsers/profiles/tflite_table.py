@@ -13,15 +13,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from parsers.power_dumps.lines import decimal
+from parsers.power_dumps.lines import decimal, whole
+from parsers.profiles.operator_time import figure_of
 
 _BRACKETED = re.compile(r"\[([^\[\]\t]{1,32})\]")
 _TYPE, _NAME, _AVERAGE = "node type", "name", "avg ms"
 _PERCENTS = frozenset({"%", "avg %", "cdf%", "cdf %"})
 _UNDEFINED = frozenset({"nan%", "-nan%", "inf%", "-nan(ind)%"})
 """What C++ prints of a share of nothing."""
-_NEVER_NEGATIVE = frozenset({"first", _AVERAGE, "times called", "count"})
-_KNOWN = frozenset({"start", "mem kb"}) | _NEVER_NEGATIVE | _PERCENTS
+_TIMES = frozenset({"first", _AVERAGE})
+_COUNTS = frozenset({"times called", "count"})
+_KNOWN = frozenset({"start", "mem kb"}) | _TIMES | _COUNTS | _PERCENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,8 @@ def _fits(column: str, part: str) -> bool:
     if part.endswith("%"):
         is_share = column in _PERCENTS or column not in _KNOWN
         return is_share and (part.lower() in _UNDEFINED or decimal(part[:-1]) is not None)
-    number = decimal(part)
-    if column in _PERCENTS or number is None:
+    if column in _PERCENTS:
         return False
-    return number >= 0 or column not in _NEVER_NEGATIVE
+    if column in _COUNTS:
+        return whole(part) is not None and figure_of(part) is not None
+    return (figure_of(part) if column in _TIMES else decimal(part)) is not None

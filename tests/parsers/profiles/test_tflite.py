@@ -274,6 +274,18 @@ def test_a_share_of_nothing_is_unknown_and_a_time_that_is_no_number_is_a_reject(
     assert len(dump.rejects) == 1
 
 
+@pytest.mark.parametrize(
+    ("place", "figure"), [(2, "-1.0"), (2, "1e300"), (1, "x"), (6, "1.5"), (6, "9" * 20), (3, "1.0")]
+)
+def test_a_figure_that_cannot_be_one_makes_the_line_a_reject(place: int, figure: str) -> None:
+    damaged = (*CONV[:place], figure, *CONV[place + 1 :])
+
+    dump = read(log(RUNS, table("Run Order", NEW, damaged, GEMM)))
+
+    assert [time.type for time in dump.records] == ["FULLY_CONNECTED"]
+    assert len(dump.rejects) == 1
+
+
 def test_a_log_without_tables_is_refused() -> None:
     with pytest.raises(DumpError, match="no operator table of TFLite"):
         read(log(HEAD))
