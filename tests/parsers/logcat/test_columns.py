@@ -124,6 +124,7 @@ def test_the_columns_of_an_empty_log_are_no_pieces() -> None:
 @example(LINE[:33] + b"no space behind the tag:\n", 100)
 @example(LINE[:33] + b"t: " + b"m" * 4064 + b"\n", 100)
 @example(b"\xef\xbb\xbf" + LINE, 10)
+@example(LINE.replace(b" 1234", b"12   ") + LINE.replace(b" 1234", b"     "), 100)
 @example(b"x" * 70_000 + b"\n" + LINE, 10)
 @example(LINE + b"x" * 70_000, 100_000)
 def test_columns_equal_the_records_line_for_line_wherever_the_log_is_parted(log: bytes, piece_bytes: int) -> None:
@@ -164,10 +165,11 @@ def test_the_carriage_returns_of_a_log_that_begins_with_a_separator_are_no_part_
     assert rows_of(separator + LINE.replace(b"\n", b"\r\n")) == [{**ROW, "offset": len(separator)}]
 
 
-def test_of_many_rejects_in_a_row_the_first_are_listed_and_a_record_begins_a_new_row() -> None:
+@pytest.mark.parametrize("piece_bytes", [700, 3000 + len(LINE), 10_000])
+def test_of_many_rejects_in_a_row_the_first_are_listed_and_a_record_begins_a_new_row(piece_bytes: int) -> None:
     log = b"x\n" * 1500 + LINE + b"y\n"
 
-    rejects = rejects_of(log, 700)
+    rejects = rejects_of(log, piece_bytes)
 
     assert [reject.offset for reject in rejects] == [*range(0, 2002, 2), 3000 + len(LINE)]
     assert rejects[1000].reason == "no line of the form threadtime; all that follows up to the next record"
@@ -190,6 +192,7 @@ def test_a_line_that_no_log_can_hold_is_a_reject_and_the_lines_around_it_are_rea
         LINE.replace(b".998", b".998123"),
         LINE.replace(b"12-31 23:59:59.998", b"         1234567890.123"),
         LINE.replace(b"  1234", b"  root  1234"),
+        LINE.replace(b" 1234", b"1 234"),
     ],
 )
 def test_a_line_with_a_year_a_zone_a_uid_or_finer_time_is_a_reject(line: bytes) -> None:
