@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
@@ -23,6 +23,7 @@ from parsers.profiles.rows import NETWORK, Findings, Session, TimedLayer, dump_o
 
 _NAME = "ort-profile"
 _RUN, _NODE, _SESSION = "model_run", "Node", "Session"
+_EVENTS_AT_A_TIME = 64
 _KEPT = (
     "op_name",
     "node_index",
@@ -46,7 +47,7 @@ class _Event:
     """An event reduced to what the profile's reader needs of it: a profile's arguments are long."""
 
     text: bytes
-    sort: str
+    sort: int
     """Equal for a node that reads tensors of the same shapes."""
     ends_run: bool
 
@@ -117,30 +118,46 @@ def _slim(event: Mapping[str, Any]) -> _Event:
     slim = {name: event[name] for name in ("cat", "name", "dur") if name in event} | {"args": kept}
     return _Event(
         text=json.dumps(slim).encode(),
-        sort=json.dumps([event.get("name"), kept.get("input_type_shape")]),
+        sort=hash(json.dumps([event.get("name"), kept.get("input_type_shape")])),
         ends_run=event.get("cat") == _SESSION and event.get("name") == _RUN,
     )
 
 
-def _sections(data: Buffer, problems: Problems) -> tuple[list[_Section], int]:
-    """Sort the runs; and count those that are left out."""
+def _sections(data: Buffer, problems: Problems) -> tuple[list[_Section], list[str]]:
+    """Sort the runs; and say of each that is left out why it is."""
     sections: dict[int, _Section] = {}
-    left_out = 0
+    complaints: list[str] = []
     for run in _runs(data, problems):
         if run.is_damaged:
-            left_out += 1
+            complaints.append("A line of it is no JSON event.")
             continue
         try:
-            profile = parse_ort_profile(b"[" + b",".join(event.text for event in run.events) + b"]")
+            nodes, run_us = _read_run(run)
         except OrtProfileError as error:
-            problems.add(run.offset, run.end, f"a run that contradicts itself: {error}")
-            left_out += 1
+            problems.add(run.offset, run.end, "a run whose events contradict each other")
+            complaints.append(str(error))
             continue
         section = sections.setdefault(run.sort, _Section())
-        section.run_us += profile.run_us
+        section.run_us.append(run_us)
+        for key, node in nodes.items():
+            section.nodes.setdefault(key, []).append(node)
+    return list(sections.values()), complaints
+
+
+def _read_run(run: _Run) -> tuple[dict[tuple[int, str], NodeTime], float]:
+    """Read a run's nodes and duration, some events at a time: a run may be the whole file."""
+    nodes: dict[tuple[int, str], NodeTime] = {}
+    end = run.events[-1].text
+    run_us = 0.0
+    for first in range(0, len(run.events), _EVENTS_AT_A_TIME):
+        some = [event.text for event in run.events[first : first + _EVENTS_AT_A_TIME] if not event.ends_run]
+        profile = parse_ort_profile(b"[" + b",".join([*some, end]) + b"]")
+        run_us = profile.run_us[0]
         for node in profile.nodes:
-            section.nodes.setdefault((node.index, node.name), []).append(node)
-    return list(sections.values()), left_out
+            before = nodes.get((node.index, node.name))
+            earlier_us = before.kernel_us[0] if before is not None else 0.0  # of a node in a loop
+            nodes[node.index, node.name] = replace(before or node, kernel_us=(earlier_us + node.kernel_us[0],))
+    return nodes, run_us
 
 
 def _records(section: _Section, named: str) -> Iterator[tuple[OperatorTime, NodeTime | None]]:
@@ -184,7 +201,7 @@ def _looks_like(head: bytes, _name: str) -> bool:
 
 
 def _scan(data: Buffer, findings: Findings) -> Iterator[OperatorTime]:
-    sections, left_out = _sections(data, findings.problems)
+    sections, complaints = _sections(data, findings.problems)
     layout_nodes = 0
     for number, section in enumerate(sections, start=1):
         session = Session(samples=max(len(section.run_us) - 1, 1))
@@ -200,8 +217,8 @@ def _scan(data: Buffer, findings: Findings) -> Iterator[OperatorTime]:
         findings.notes.append(f"Runs differ in shapes or nodes: {len(sections)} sorts, of {runs} runs, are kept apart.")
     if any(len(section.run_us) > 1 for section in sections):
         findings.notes.append("Of several runs of a sort, the first is taken for warm-up: first_ms, not in the mean.")
-    if left_out:
-        findings.notes.append(f"{left_out} runs are left out, because an event of theirs cannot be read.")
+    if complaints:
+        findings.notes.append(f"{len(complaints)} runs are left out. The first: {complaints[0]}")
     if layout_nodes:
         findings.notes.append(f"{layout_nodes} nodes only reorder data for the kernels: records, but no rows.")
 

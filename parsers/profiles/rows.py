@@ -99,7 +99,7 @@ def dump_of(scan: Scan, data: Buffer, settings: DumpSettings, kind: str, complai
     findings = Findings(problems=Problems(data))
     return Dump(
         records=at_least_one(scan(data, findings), complaint),
-        rejects=findings.problems.found,
+        rejects=findings.problems,
         notes=findings.notes,
         cells=Rows(scan, data, settings, kind),
     )

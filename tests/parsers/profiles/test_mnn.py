@@ -18,7 +18,7 @@ SEVERAL = "The headings name several devices: rows carry these names, and no dev
 
 def read(data: bytes, device: DeviceConfig | None = None) -> Dump:
     dump = KIND.read(data, DumpSettings(name="page", device=device))
-    return replace(dump, records=list(dump.records))
+    return replace(dump, records=list(dump.records), rejects=list(dump.rejects))
 
 
 def known(row: Mapping[str, object], *names: str) -> tuple[object, ...]:

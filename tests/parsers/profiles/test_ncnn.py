@@ -16,7 +16,7 @@ NETWORK = b"                tiny  min =    4.10  max =    8.25  avg =    6.02\n"
 
 def read(data: bytes) -> Dump:
     dump = KIND.read(data, DumpSettings(name="log"))
-    return replace(dump, records=list(dump.records))
+    return replace(dump, records=list(dump.records), rejects=list(dump.rejects))
 
 
 def known(row: Mapping[str, object], *names: str) -> tuple[object, ...]:

@@ -22,7 +22,7 @@ LAYOUT = "1 nodes only reorder data for the kernels: records, but no rows."
 
 def read(data: bytes) -> Dump:
     dump = KIND.read(data, DumpSettings(name="session"))
-    return replace(dump, records=list(dump.records))
+    return replace(dump, records=list(dump.records), rejects=list(dump.rejects))
 
 
 def known(row: Mapping[str, object], *names: str) -> tuple[object, ...]:
@@ -95,13 +95,13 @@ def test_a_run_with_an_event_that_cannot_be_read_is_left_out_whole(profile_of_ru
     assert [(reject.reason, reject.offset) for reject in dump.rejects] == [
         ("an event that cannot be read", damaged.rindex(b"\n", 0, damaged.index(b"4:0")) + 1)
     ]
-    assert "1 runs are left out, because an event of theirs cannot be read." in dump.notes
+    assert dump.notes[1] == "1 runs are left out. The first: A line of it is no JSON event."
 
 
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        (b'"dur": 40', b'"dur": -4', "a run that contradicts itself: Event n9_kernel_time of the profile has the duration -4."),
+        (b'"dur": 40', b'"dur": -4', "a run whose events contradict each other"),
         (b'"dur": 40', b'"dur": NaN', "an event that cannot be read"),
         (b'"dur": 40', b'"dur": ' + b"9" * 5000, "an event that cannot be read"),
         (b'"dur": 40', b'"dur": ' + b"[" * 9000, "an event that cannot be read"),
@@ -113,6 +113,15 @@ def test_a_time_that_is_none_is_not_guessed(
     data = profile_of_runs((90, 1), (20, 1), (30, 1)).replace(old, new, 1)
 
     assert [reject.reason for reject in read(data).rejects] == [reason]
+
+
+def test_a_node_in_a_loop_has_the_sum_of_its_times(profile_of_runs: Callable[..., bytes]) -> None:
+    lines = profile_of_runs((90, 1)).splitlines(keepends=True)
+    (conv,) = (line for line in lines if b"n8_kernel" in line)
+
+    dump = read(b"".join([*lines[:4], conv * 99, *lines[4:]]))
+
+    assert [time.time_ms for time in dump.records if time.type == "Conv"] == [pytest.approx(100 * 0.09)]
 
 
 def test_of_a_cut_profile_the_whole_runs_count(profile_of_runs: Callable[..., bytes]) -> None:

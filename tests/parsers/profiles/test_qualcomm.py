@@ -17,7 +17,7 @@ WARM_UP = "The events do not say which runs are warm-up: a row holds the median 
 
 def read(data: bytes, kind: int = 0) -> Dump:
     dump = KINDS[kind].read(data, DumpSettings(name="log"))
-    return replace(dump, records=list(dump.records))
+    return replace(dump, records=list(dump.records), rejects=list(dump.rejects))
 
 
 def figures(dump: Dump) -> list[tuple[object, ...]]:

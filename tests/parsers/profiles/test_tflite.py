@@ -43,7 +43,7 @@ def log(*parts: list[str] | str) -> bytes:
 
 def read(data: bytes, name: str = "bench") -> Dump:
     dump = KIND.read(data, DumpSettings(name=name))
-    return replace(dump, records=list(dump.records))
+    return replace(dump, records=list(dump.records), rejects=list(dump.rejects))
 
 
 HEAD = ["STARTING!", "Num threads: [4]", "Graph: [/data/local/tmp/tiny.tflite]", "Enable op profiling: [1]"]
