@@ -1,7 +1,7 @@
 """Power: which sensor, how long to loop, and the runs that measure it.
 
 The numbers that the runs bring back are read by ``parsers.power_run``; what a loop's energy and its error bar are is
-said in ``parsers.energy``. The planner here asks for loops that make that bar as narrow as wanted.
+said in ``parsers.energy``, and how long a loop makes that bar as narrow as wanted in ``parsers.energy_plan``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from parsers.battery import GAIN_ERROR
-from parsers.energy import Energy, student_t95
+from parsers.energy import Energy
+from parsers.energy_plan import Sensor, plan_loop
 from parsers.errors import PowerSamplesError
 from parsers.jobs import FIRST_POWER_RUN, RUN_PREFIX
 from parsers.monsoon import align, cut, piece_to_csv, read_monsoon
@@ -23,13 +24,6 @@ from parsers.witnesses import hear
 from profiler.errors import ProfilerError
 from profiler.plan import RunPlan
 
-LEAST_LOOP_S, LONGEST_LOOP_S = 20.0, 900.0
-"""A phone's unrest has a slow part, of which a shorter loop would see nothing."""
-LEAST_UPDATES, LEAST_IDLE_UPDATES = 16, 8
-UNKNOWN_SETTLING_S = 30.0
-"""What is allowed for a sensor that was not seen settling yet: the slowest filter that gauges are delivered with."""
-ASSUMED_CORRELATION = 2.0
-"""How many times more updates it takes because neighbouring ones tell in part the same (``f`` of ``parsers.energy``)."""
 _SPARE_S = 120
 """For loading, warming up, and writing down."""
 
@@ -80,7 +74,8 @@ class PowerPlan:
     """Length of each of the two idle windows."""
     sample_ms: int
     expected_relative_error: float
-    """Half-width at 95 % over the energy; above what was wanted where the longest loop does not reach that."""
+    """Half-width at 95 % over the energy, which nine loops of ten keep; above what was wanted where the longest loop does not
+    reach that."""
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -113,33 +108,28 @@ def plan_power(sensor: SensorFacts, expected_power_mw: float, wanted_relative_er
         expected_power_mw: what the layer is expected to add to idle; a guess that is too high gives a bar too wide.
         wanted_relative_error: half-width of the energy's 95 % interval over the energy.
     """
-    settling_s = max(UNKNOWN_SETTLING_S if sensor.settling_s is None else sensor.settling_s, 2 * sensor.update_period_s)
-    most = int((LONGEST_LOOP_S - settling_s) / sensor.update_period_s)
-    updates = LEAST_UPDATES
-    while updates < most and _expected_error(sensor, updates, expected_power_mw) > wanted_relative_error:
-        updates = min(updates + updates // 8, most)
-    loop_s = max(settling_s + updates * sensor.update_period_s, 2 * settling_s, LEAST_LOOP_S)
-    idle_updates = max(updates / 2, LEAST_IDLE_UPDATES)
-    idle_s = max(settling_s + idle_updates * sensor.update_period_s, 1.5 * settling_s, LEAST_LOOP_S / 2)
+    plan = plan_loop(
+        Sensor(
+            update_period_s=sensor.update_period_s,
+            noise_mw=sensor.noise_mw,
+            quantum_mw=sensor.quantum_mw,
+            settling_s=sensor.settling_s,
+            gain_error=sensor.gain_error,
+        ),
+        net_power_mw=expected_power_mw,
+        wanted_relative_error=wanted_relative_error,
+    )
     return PowerPlan(
-        loop_ms=math.ceil(loop_s * 1000),
-        idle_ms=math.ceil(idle_s * 1000),
+        loop_ms=math.ceil(plan.loop_s * 1000),
+        idle_ms=math.ceil(plan.idle_s * 1000),
         sample_ms=_sample_ms(sensor),
-        expected_relative_error=_expected_error(sensor, updates, expected_power_mw),
+        expected_relative_error=plan.relative_error,
     )
 
 
 def learn(sensor: SensorFacts, energy: Energy) -> SensorFacts:
     """Take over what a first loop has shown of the sensor, so that the next ones need not be longer than they must."""
-    return replace(sensor, update_period_s=energy.update_period_s, settling_s=1.2 * energy.settling_s)
-
-
-def _expected_error(sensor: SensorFacts, updates: int, power_mw: float) -> float:
-    """The bar of ``parsers.energy``, in advance."""
-    idle_updates = max(updates / 2, LEAST_IDLE_UPDATES)
-    variance = ASSUMED_CORRELATION * sensor.noise_mw**2 * (1 / updates + 1 / (2 * idle_updates))
-    u_mw = math.sqrt(variance + sensor.quantum_mw**2 / 6)
-    return math.hypot(student_t95(updates / ASSUMED_CORRELATION) * u_mw / power_mw, sensor.gain_error)
+    return replace(sensor, update_period_s=energy.update_period_s, settling_s=energy.settling_s)
 
 
 def _sample_ms(sensor: SensorFacts) -> int:

@@ -8,11 +8,10 @@ import pytest
 
 from parsers.battery import Windows
 from parsers.energy import Energy
+from parsers.energy_plan import LEAST_LOOP_S, LONGEST_LOOP_S
 from profiler.errors import ProfilerError
 from profiler.plan import RunPlan, render_plan
 from profiler.power import (
-    LEAST_LOOP_S,
-    LONGEST_LOOP_S,
     PowerOption,
     PowerPlan,
     PowerSource,
