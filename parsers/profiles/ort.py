@@ -8,6 +8,7 @@ must not be averaged. Runs of one sort are a section. Of several, the first is t
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -71,8 +72,18 @@ class _Run:
 class _Section:
     """Runs of one sort."""
 
-    nodes: dict[tuple[int, str], list[NodeTime]] = field(default_factory=dict)
-    run_us: list[float] = field(default_factory=list)
+    nodes: dict[tuple[int, str], NodeTime] = field(default_factory=dict)
+    """As they were in the first run."""
+    times_us: dict[tuple[int, str], array[float]] = field(default_factory=dict)
+    """Of each node in each run."""
+    run_us: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(self, nodes: Mapping[tuple[int, str], NodeTime], run_us: float) -> None:
+        """Take a run."""
+        self.run_us.append(run_us)
+        for key, node in nodes.items():
+            self.nodes.setdefault(key, node)
+            self.times_us.setdefault(key, array("d")).append(node.kernel_us[0])
 
 
 def _runs(data: Buffer, problems: Problems) -> Iterator[_Run]:
@@ -137,10 +148,7 @@ def _sections(data: Buffer, problems: Problems) -> tuple[list[_Section], list[st
             problems.add(run.offset, run.end, "a run whose events contradict each other")
             complaints.append(str(error))
             continue
-        section = sections.setdefault(run.sort, _Section())
-        section.run_us.append(run_us)
-        for key, node in nodes.items():
-            section.nodes.setdefault(key, []).append(node)
+        sections.setdefault(run.sort, _Section()).add(nodes, run_us)
     return list(sections.values()), complaints
 
 
@@ -162,10 +170,8 @@ def _read_run(run: _Run) -> tuple[dict[tuple[int, str], NodeTime], float]:
 
 def _records(section: _Section, named: str) -> Iterator[tuple[OperatorTime, NodeTime | None]]:
     """Yield the nodes of a section in order, and the whole run behind them."""
-    for order, same in enumerate(section.nodes.values()):
-        node = same[0]
-        times_us = [node.kernel_us[0] for node in same]
-        yield _record(node, times_us, named, order, shape_of(node)), node
+    for order, (key, node) in enumerate(section.nodes.items()):
+        yield _record(node, section.times_us[key], named, order, shape_of(node)), node
     run = NodeTime(name=_RUN, op=NETWORK, provider="", index=0, kernel_us=())
     yield _record(run, section.run_us, named, len(section.nodes), None), None
 
