@@ -149,7 +149,7 @@ def _row(entry: Entry, name: _Name, setting: Setting, family: _Family) -> Publis
     deviation_ms = entry.figures.get("std", math.sqrt(entry.figures["var"]) if "var" in entry.figures else None)
     count = entry.figures.get("count")
     return setting.row(
-        _sketch(name, family),
+        _sketch(name, family).of_precision(setting.precision),
         Measurement(
             execution_time_ms=mean_ms,
             spread=None if deviation_ms is None else deviation_ms / mean_ms,

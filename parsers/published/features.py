@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,12 +55,11 @@ class Features:
 
 
 def read_features(text: str) -> Features | None:
-    """Read a feature; ``None`` where it is no flat dict literal."""
+    """Read a feature; ``None`` where it is no flat dict literal (Python may warn of one that is damaged)."""
     if len(text) > LONGEST_FEATURE or not _PLAIN.fullmatch(text):
         return None
     try:
-        with warnings.catch_warnings(action="ignore"):
-            values = ast.literal_eval(text.strip())
+        values = ast.literal_eval(text.strip())
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):

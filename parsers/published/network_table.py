@@ -82,6 +82,7 @@ def _rows_of(line: Line, columns: Sequence[_TimeColumn], width: int, rejects: li
         rejects.append(line.reject("a line without the name of a model"))
         return
     sketch = _sketch(flops, size_bytes)
+    sketches = {precision: sketch.of_precision(precision) for precision in {one.setting.precision for one in columns}}
     for column in columns:
         text = fields[column.index].strip()
         if not text:
@@ -95,7 +96,7 @@ def _rows_of(line: Line, columns: Sequence[_TimeColumn], width: int, rejects: li
         if deviation and deviation_us is None:
             rejects.append(line.reject(f"no deviation for {column.setting.device} {column.words}; its time is taken"))
         yield column.setting.row(
-            sketch,
+            sketches[column.setting.precision],
             _measurement(mean_us, deviation_us),
             scope=Scope.NETWORK,
             job=f"{line.number}-{model}-{column.words}",

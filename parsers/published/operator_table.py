@@ -6,6 +6,7 @@ part of the layer: it goes into ``provider_used``, and the layer is one for all 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -52,6 +53,7 @@ class _Reading:
 
     framework: Framework
     columns: Sequence[_TimeColumn]
+    precisions: frozenset[str]
     width: int
     rejects: list[Reject] = field(default_factory=list)
     operations: set[str] = field(default_factory=set)
@@ -68,8 +70,10 @@ def read_operator_table(data: Buffer, stem: str, phones: Mapping[str, Phone], fr
     columns = _time_columns(header, framework, f"{framework.name}-{stem}", phones)
     if not columns:
         raise PublishedError("The table has no column of times, as 'pixel4|gpu|float'.")
-    reading = _Reading(framework=framework, columns=columns, width=len(header))
-    rows = [row for line in lines for row in _rows_of(line, reading)]
+    precisions = frozenset(column.setting.precision for column in columns)
+    reading = _Reading(framework=framework, columns=columns, precisions=precisions, width=len(header))
+    with warnings.catch_warnings(action="ignore"):  # a damaged feature may be odd Python
+        rows = [row for line in lines for row in _rows_of(line, reading)]
     if reading.operations and not reading.operations & framework.operations:
         found = min(reading.operations)[:60]
         raise PublishedError(f"Another runtime's table: it has operations such as {found!r}. Name its own kind.")
@@ -115,6 +119,7 @@ def _rows_of(line: Line, reading: _Reading) -> Iterator[PublishedRow]:
     sketch = reading.framework.describe(
         operation, features or Features(values={}), tuple(kernel for kernel in kernels if kernel)
     )
+    sketches = {precision: sketch.of_precision(precision) for precision in reading.precisions}
     for column, kernel in zip(reading.columns, kernels, strict=True):
         text = fields[column.index].strip()
         if not text:
@@ -124,7 +129,7 @@ def _rows_of(line: Line, reading: _Reading) -> Iterator[PublishedRow]:
             reading.rejects.append(line.reject(f"no time above zero in column {column.name}"))
             continue
         yield column.setting.row(
-            sketch,
+            sketches[column.setting.precision],
             Measurement(execution_time_ms=time_us / _US_PER_MS),
             scope=Scope.IN_NETWORK,
             job=f"{line.number}-{model}-{operation}-{column.name.partition('|')[2]}",

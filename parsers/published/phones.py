@@ -116,7 +116,7 @@ def gpu_hardware(phone: Phone | None) -> Hardware:
 
 def cpu_hardware(phone: Phone | None, words: str, cores: Mapping[str, int]) -> Hardware:
     """Give the context of a run on named cores of a phone, a thread on each."""
-    clusters = [getattr(phone, cluster) for cluster in cores]
+    clusters: list[Cluster | None] = [getattr(phone, cluster) if phone else None for cluster in cores]
     clocks_ghz = [cluster.clock_ghz for cluster in clusters if cluster is not None]
     count = sum(cores.values())
     return Hardware(

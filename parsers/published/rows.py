@@ -112,7 +112,7 @@ class Setting:
         """Make a row of a time measured in this setting.
 
         Args:
-            sketch: the layer, of any precision.
+            sketch: the layer, of this setting's precision.
             measurement: what was published of it.
             scope: of what was timed.
             job: names the row among the device's in this table.
@@ -122,7 +122,7 @@ class Setting:
         hardware = self.hardware
         unknown = hardware.unknown if hardware.threads is not None else (*hardware.unknown, "threads")
         return PublishedRow(
-            sketch=sketch.of_precision(self.precision),
+            sketch=sketch,
             context=hardware.context,
             execution=Execution(
                 scope=scope,

@@ -99,6 +99,7 @@ def test_of_a_phone_that_nobody_described_nothing_is_known_not_even_units():
     assert hardware.soc is None
     assert hardware.context.memory_gb is None
     assert hardware.unknown == ("compute_units",)
+    assert cpu_hardware(None, "2small", {"small": 2}).context == Context(cores=2, memory_gb=None, clock_freq_ghz=None)
 
 
 @pytest.mark.parametrize(
