@@ -114,7 +114,8 @@ def select_rows(tables: Sequence[pd.DataFrame], *, include_virtual: bool = False
         real = table["device_kind"] != DeviceKind.VIRTUAL.value
         table = keep(table, real, "virtual phone (--include-virtual admits it)")
     table = keep(table, table["scope"] != Scope.NETWORK.value, "a whole network of which no layer is known")
-    table = keep(table, table["input_volume"].notna(), "an operator without shapes")
+    has_shapes = table["input_volume"].notna() & table["layer_key"].notna()
+    table = keep(table, has_shapes, "an operator without shapes")
     in_network = table["scope"] == Scope.IN_NETWORK.value
     networks, layers = table[in_network], table[~in_network]
     infeasible = _infeasible(layers)

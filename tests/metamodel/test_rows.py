@@ -50,16 +50,18 @@ def test_virtual_rows_stay_out_unless_asked_for(bench):
 
 
 def test_whole_networks_and_operators_without_shapes_are_left_out_and_counted(bench):
-    good, network, bare = (bench.row(layer) for layer in bench.layers(3))
-    table = bench.frame([good, replace(network, execution=replace(network.execution, scope=Scope.NETWORK)), bare])
+    good, network, bare, partly = (bench.row(layer) for layer in bench.layers(4))
+    network = replace(network, execution=replace(network.execution, scope=Scope.NETWORK))
+    table = bench.frame([good, network, bare, partly])
     table.loc[2, "input_volume"] = None
+    table.loc[3, "layer_key"] = None
 
     rows = select_rows([table])
 
     assert len(rows.layers) == 1
     assert rows.rejects == (
         Reject(reason="a whole network of which no layer is known", rows=1),
-        Reject(reason="an operator without shapes", rows=1),
+        Reject(reason="an operator without shapes", rows=2),
     )
 
 
