@@ -1,6 +1,6 @@
 """MNN's times: of networks, which ``benchmark.out`` prints, and of operators, which ``timeProfile.out`` prints.
 
-As ``benchmark/benchmark.cpp`` and ``tools/cpp/Profiler.cpp`` of MNN print them from 2019 to 2024. MNN publishes results of
+As ``benchmark/benchmark.cpp`` and ``tools/cpp/Profiler.cpp`` of MNN print them, in 2019 and since. MNN publishes results of
 its benchmark as Markdown pages with a heading for each phone: then the headings are the devices. A table of operators is
 parted by tabs, and its columns are found by their names; operators of one name stand there as one. Only the table by name
 becomes rows: the one by type sums up the same times.

@@ -1,6 +1,6 @@
 """ncnn's times: of layers, which a build with NCNN_BENCHMARK prints, and of networks, which ``benchncnn`` prints.
 
-As ``src/benchmark.cpp`` and ``benchmark/benchncnn.cpp`` of ncnn print them from 2018 to 2024. A layer's line holds its
+As ``src/benchmark.cpp`` and ``benchmark/benchncnn.cpp`` of ncnn print them. A layer's line holds its
 type, name, time, and where it has one input and output their shapes, width first, with the number of elements that are
 packed together in the last side::
 

@@ -1,7 +1,7 @@
 """The text that Qualcomm's viewers of profiles print: titles underlined with dashes, and below each ``label: 12 us`` a line.
 
 ``snpe-diagview`` and ``qnn-profile-viewer`` print it alike. Their sources are not public; the form is the one that SNPE
-2.37 and QNN 2.2x print, and that SNPE's own ``snpebm_parser.py`` (1.17 and 2.5) takes apart. A label may hold colons, and
+2.37 and QNN 2 print, and that SNPE's own ``snpebm_parser.py`` (2.5) takes apart. A label may hold colons, and
 behind the figure the processor may stand::
 
     Per-Layer Execution Times:

@@ -1,10 +1,9 @@
 """The operator tables that TFLite's ``benchmark_model --enable_op_profiling=true`` prints.
 
-It prints them to its log, or as CSV with ``--profiling_output_csv_file`` (LiteRT: ``--op_profiling_output_mode=csv`` and
-``--op_profiling_output_file``). Seen in the sources of ``profile_summarizer.cc``, ``profile_summary_formatter.cc`` and
-``profiling_listener.cc`` of TensorFlow 1.15 to LiteRT 2: a table of the initialisation and one of the regular runs, each
-in run order, then the same operators by time, then their types; for every subgraph, and for what a delegate did inside of
-its partitions. A log may hold several.
+It prints them to its log, or as CSV with ``--profiling_output_csv_file`` (LiteRT: ``--op_profiling_output_mode=csv``). As
+``profile_summarizer.cc``, ``profile_summary_formatter.cc`` and ``profiling_listener.cc`` of TensorFlow 2 and LiteRT write
+them: a table of the initialisation and one of the regular runs, each in run order, then the same operators by time, then
+their types; for every subgraph, and for what a delegate did inside of its partitions. A log may hold several.
 
 Rows are the regular runs' operators in run order, the only table that has each once. A delegate's partition is one
 operator there, as TFLite runs it: what the delegate did inside would count twice, and stays a record.
