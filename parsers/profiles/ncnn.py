@@ -1,12 +1,12 @@
 """ncnn's times: of layers, which a build with NCNN_BENCHMARK prints, and of networks, which ``benchncnn`` prints.
 
-As ``src/benchmark.cpp`` and ``benchmark/benchncnn.cpp`` of ncnn print them. A layer's line holds its
-type, name, time, and where it has one input and output their shapes, width first, with the number of elements that are
+As ``src/benchmark.cpp`` and ``benchmark/benchncnn.cpp`` of ncnn print them. A layer's line holds its type, name, time,
+and where it has one input and output their shapes, width first, with the number of elements that are
 packed together in the last side::
 
     Convolution              conv1                              3.21ms    | [224, 224,   3 *1] -> [112, 112,   8 *4]       kernel: 3 x 3     stride: 2 x 2
 
-Older releases print ``feature_map: 224 x 224    inch: 3    outch: 32``. Some of these leave the packing out, so that their
+Older releases print ``feature_map: 224 x 224    inch: 3    outch: 32``, which does not tell the packing, so that these
 channels are not believed. Padding, dilation and groups are never told.
 
 Layers are printed at every run, warm-up included, so their rows hold the median over the runs: over the last
