@@ -87,7 +87,7 @@ def read_cpuinfo(data: Buffer, settings: DumpSettings) -> Dump:
     """
     problems = Problems(data)
     complaint = f"{settings.name or 'The file'} names no processor, as /proc/cpuinfo does. Try --kind."
-    return Dump(records=at_least_one(_processors(data, problems), complaint), rejects=problems.found)
+    return Dump(records=at_least_one(_processors(data, problems), complaint), rejects=problems)
 
 
 def blocks_by_number(text: str) -> dict[int, dict[str, str]]:

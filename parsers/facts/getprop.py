@@ -62,7 +62,7 @@ def read_getprop(data: Buffer, settings: DumpSettings) -> Dump:
     """
     problems = Problems(data)
     complaint = f"{settings.name or 'The file'} has no line '[key]: [value]', as getprop prints. Try --kind."
-    return Dump(records=at_least_one(_properties(data, problems), complaint), rejects=problems.found)
+    return Dump(records=at_least_one(_properties(data, problems), complaint), rejects=problems)
 
 
 def parse_properties(text: str) -> dict[str, str]:

@@ -40,7 +40,7 @@ def read_meminfo(data: Buffer, settings: DumpSettings) -> Dump:
     complaint = (
         f"No line of {settings.name or 'the file'} reads 'MemTotal: 1234 kB', as /proc/meminfo does. Try --kind."
     )
-    return Dump(records=at_least_one(_figures(data, problems), complaint), rejects=problems.found)
+    return Dump(records=at_least_one(_figures(data, problems), complaint), rejects=problems)
 
 
 def memory_total_kb(text: str) -> int | None:

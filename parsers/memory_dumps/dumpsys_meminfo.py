@@ -36,7 +36,7 @@ class _Reader:
         self._system = SystemSections(problems)
         self._problems = problems
         self._passes = iter(passes_of(data))
-        self._compact = CompactList(next(self._passes))
+        self._compact = CompactList(next(self._passes, 0))
         self._is_for_programs = False
         self._is_refused = False
 
@@ -107,7 +107,7 @@ def read_dumpsys_meminfo(data: Buffer, settings: DumpSettings) -> Dump:
     problems = Problems(data)
     notes: list[str] = []
     complaint = f"Nothing in {settings.name or 'the file'} is of the form that dumpsys meminfo prints. Try --kind."
-    return Dump(records=at_least_one(_records(data, problems, notes), complaint), rejects=problems.found, notes=notes)
+    return Dump(records=at_least_one(_records(data, problems, notes), complaint), rejects=problems, notes=notes)
 
 
 def _records(data: Buffer, problems: Problems, notes: list[str]) -> Iterator[MeminfoRecord]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from parsers.dump import LONGEST_REJECT, Buffer, Reject
 from parsers.errors import DumpError
 
 LONGEST_LINE = 65_536
 _SINGLE_REJECTS = 1_000
-"""Rejects that are kept apart; of more, neighbours of one reason are one piece, so that a file of nothing but noise
-does not need many times its size."""
+"""Rejects that are kept apart; of more, neighbours of one reason are one piece, so that a large file of nothing but noise
+does not need a multiple of its size."""
 
 _ENCODINGS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8"))
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
@@ -37,25 +38,44 @@ class Line:
     text: str
 
 
-class Problems:
-    """Collects what could not be read of a dump."""
+class Problems(Sequence[Reject]):
+    """Collects what could not be read of a dump, in ten bytes each: their texts are cut out of the dump when asked for."""
 
     def __init__(self, data: Buffer) -> None:
-        self.found: list[Reject] = []
         self._data = data
+        self._offsets, self._lengths, self._reasons = array("q"), array("B"), array("B")
+        self._sorts: list[str] = []
         self._end = -1
 
     def add(self, offset: int, end: int, reason: str) -> None:
         """Keep a piece of the dump."""
-        is_next = len(self.found) >= _SINGLE_REJECTS and self._end == offset and self.found[-1].reason == reason
+        if reason not in self._sorts:
+            self._sorts.append(reason)
+        sort = self._sorts.index(reason)
+        is_next = len(self) >= _SINGLE_REJECTS and self._end == offset and self._reasons[-1] == sort
         self._end = end
         if not is_next:
-            text = bytes(self._data[offset : min(end, offset + LONGEST_REJECT)])
-            self.found.append(Reject(offset=offset, reason=reason, text=text.rstrip(b"\r\n")))
+            self._offsets.append(offset)
+            self._lengths.append(min(end - offset, LONGEST_REJECT))
+            self._reasons.append(sort)
 
     def line(self, line: Line, reason: str) -> None:
         """Keep a line."""
         self.add(line.offset, line.end, reason)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    @overload
+    def __getitem__(self, index: int) -> Reject: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Reject]: ...
+    def __getitem__(self, index: int | slice) -> Reject | list[Reject]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        offset = self._offsets[index]
+        text = bytes(self._data[offset : offset + self._lengths[index]])
+        return Reject(offset=offset, reason=self._sorts[self._reasons[index]], text=text.rstrip(b"\r\n"))
 
 
 def encoding_of(data: Buffer) -> tuple[str, int]:

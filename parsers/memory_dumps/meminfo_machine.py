@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parsers.dump import Buffer
-from parsers.memory_dumps.lines import Line, Problems, read_lines, whole_number
+from parsers.memory_dumps.lines import Line, Problems, encoding_of, read_lines, whole_number
 from parsers.memory_dumps.meminfo_records import (
     Grouping,
     Measure,
@@ -79,8 +79,11 @@ class _CheckinFields:
 def passes_of(data: Buffer) -> list[int]:
     """Count how often each compact list was printed: one for every ``time`` line, and one for what stands before the first.
 
-    0 where a list was cut off before its ``ram`` line, or there is none.
+    0 where a list was cut off before its ``ram`` line, or there is none. Empty where the dump has no compact list at all.
     """
+    encoding, _ = encoding_of(data)
+    if data.find("oom,".encode(encoding)) < 0:
+        return []
     passes: list[int] = [0]
     labels: set[str] = set()
     count = 1

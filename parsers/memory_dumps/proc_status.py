@@ -95,7 +95,7 @@ def read_proc_status(data: Buffer, settings: DumpSettings) -> Dump:
     """
     problems = Problems(data)
     complaint = f"No line of {settings.name or 'the file'} begins with 'Name:', as a /proc/PID/status does. Try --kind."
-    return Dump(records=at_least_one(_statuses(data, problems), complaint), rejects=problems.found)
+    return Dump(records=at_least_one(_statuses(data, problems), complaint), rejects=problems)
 
 
 def _statuses(data: Buffer, problems: Problems) -> Iterator[ProcessStatus]:

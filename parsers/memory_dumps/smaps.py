@@ -89,7 +89,7 @@ def read_smaps(data: Buffer, settings: DumpSettings) -> Dump:
     """
     problems = Problems(data)
     complaint = f"No line of {settings.name or 'the file'} tells of a mapping, as /proc/PID/smaps has it. Try --kind."
-    return Dump(records=at_least_one(_mappings(data, problems), complaint), rejects=problems.found)
+    return Dump(records=at_least_one(_mappings(data, problems), complaint), rejects=problems)
 
 
 def _mappings(data: Buffer, problems: Problems) -> Iterator[MappingMemory]:

@@ -42,7 +42,7 @@ def read(lines: Sequence[str]) -> tuple[list[Any], Dump]:
 
 def records_of(lines: Sequence[str], kind: type[Any]) -> list[Any]:
     records, dump = read(lines)
-    assert dump.rejects == []
+    assert list(dump.rejects) == []
     return [record for record in records if isinstance(record, kind)]
 
 
@@ -226,7 +226,7 @@ def test_a_section_that_is_left_out_is_said() -> None:
 
     records, dump = read(lines)
 
-    assert (len(records), dump.rejects) == (5, [])
+    assert (len(records), len(dump.rejects)) == (5, 0)
     assert dump.notes == ["2 lines of the section DATABASES are left out."]
 
 
@@ -449,7 +449,7 @@ def test_a_checkin_line_has_a_process_with_its_heaps_areas_and_objects() -> None
     records, dump = read(["time,1,2", checkin()])
 
     memories = [record for record in records if isinstance(record, ProcessMemory)]
-    assert dump.rejects == []
+    assert list(dump.rejects) == []
     assert [one.name for one in memories] == ["Native Heap", "Dalvik Heap", "Other", "TOTAL", "Stack"]
     dalvik, other, stack = memories[1], memories[2], memories[4]
     assert (dalvik.heap_size_kb, dalvik.pss_total_kb, dalvik.swap_pss_dirty_kb) == (11, 41, 111)
@@ -467,7 +467,7 @@ def test_a_checkin_line_has_a_process_with_its_heaps_areas_and_objects() -> None
 def test_a_native_process_of_a_checkin_has_no_objects() -> None:
     records, dump = read(["time,1,2", checkin(tail=[""])])
 
-    assert (len(records), dump.rejects) == (6, [])
+    assert (len(records), len(dump.rejects)) == (6, 0)
 
 
 @pytest.mark.parametrize(
@@ -516,7 +516,7 @@ def test_powershells_utf_16_and_windows_line_ends_give_the_same_records() -> Non
     assert [(type(one), getattr(one, "name", None)) for one in windows.records] == [
         (type(one), getattr(one, "name", None)) for one in plain
     ]
-    assert windows.rejects == []
+    assert list(windows.rejects) == []
 
 
 def test_what_is_no_such_dump_is_refused_as_a_whole() -> None:
