@@ -150,8 +150,11 @@ def _blocks(lines: Iterable[Line], problems: Problems) -> Iterator[_Block]:
         if not colon and key:
             problems.line(line, "no 'key: value'")
         elif not key or (number is not None and 0 <= number < MOST_CPUS):
-            yield block
-            block = _Block(offset=line.offset, number=number)
+            if block.values or block.number is not None:
+                yield block
+                block = _Block(offset=line.offset, number=None)
+            if number is not None:
+                block = _Block(offset=line.offset, number=number)
         elif key == "processor":
             problems.line(line, "a processor's number that is none")
         elif key in block.values:
