@@ -22,6 +22,8 @@ _CHUNK_BYTES = 1 << 18
 """So much is compared at once: it stays in the processor's cache."""
 _LET_GO_BYTES = 1 << 25
 """So much is let go of at once: each time costs."""
+_FEW = 64
+"""Places that are sooner looked at one by one than all at once."""
 _WORD = np.dtype("<u2")
 
 
@@ -83,7 +85,7 @@ def _rarest(data: Buffer, text: bytes, parity: int) -> _Pair:
 
 
 def _places(data: Buffer, start: int, text: bytes, pairs: tuple[_Pair, ...], masks: NDArray[np.bool_]) -> list[int]:
-    """Find where the text may begin: wherever a word of the chunk is one of the pairs.
+    """Find where the text may begin, in order: wherever a word of the chunk is one of the pairs.
 
     The arrays over the data do not outlive the call, since a mapped file could not be closed meanwhile.
     """
@@ -91,10 +93,8 @@ def _places(data: Buffer, start: int, text: bytes, pairs: tuple[_Pair, ...], mas
     found, also = (np.equal(words, pair.word, out=mask[: len(words)]) for pair, mask in zip(pairs, masks, strict=True))
     found |= also
     words_at = start + 2 * np.flatnonzero(found)
-    if not len(words_at):
-        return []
     places = np.concatenate([words_at - pair.at for pair in pairs])
-    places = places[(places >= 0) & (places < len(data))]
-    places = places[np.frombuffer(data, np.uint8)[places] == text[0]]
-    places.sort()
-    return list(places.tolist())
+    if len(places) > _FEW:
+        places = places[(places >= 0) & (places < len(data))]
+        places = places[np.frombuffer(data, np.uint8)[places] == text[0]]
+    return sorted(places.tolist())
