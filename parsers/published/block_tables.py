@@ -5,7 +5,8 @@ Once-for-All's ``expand`` is the block's middle width, ProxylessNAS' the ratio; 
 excitation) and ``hs`` (HardSwish instead of a rectifier). What the names leave out is taken from the programs that made the
 tables, mit-han-lab/once-for-all @ 80a2e26, latency_lookup_table.py and pytorch_modules.py: ``Conv`` is the 3×3 convolution of
 stride 2 in front, ``Conv_1`` and ``Conv_2`` are 1×1, ``Logits`` behind an image is all that is left (pooling and classifier),
-and a squeeze has a quarter of the middle's channels, rounded to a multiple of 8.
+and a squeeze has a quarter of the middle's channels, rounded to a multiple of 8, a rectifier behind it and a hard sigmoid at
+its end.
 
 Neither table says which runtime and which cores ran: provider ``unstated-cpu``, no threads, and all of the phone's cores as
 those that could have. Nor do they say how a block of stride 2 was padded, by half its kernel on each side or as TensorFlow
@@ -14,7 +15,6 @@ does: its padding is null. Both are taken for 32-bit floating-point networks, as
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -23,10 +23,11 @@ from dataclasses import dataclass, replace
 from parsers.dump import Buffer, Reject
 from parsers.errors import PublishedError
 from parsers.operators import INVERTED_RESIDUAL
+from parsers.published.block_layer import inverted_residual
 from parsers.published.entries import Entry, read_entries
 from parsers.published.phones import Phone, unstated_cpu_hardware
 from parsers.published.rows import Published, PublishedRow, Setting, Table, notes_of
-from parsers.published.sketch import Image, Pads, Sketch, convolution, dense, global_pooling, image_cells
+from parsers.published.sketch import Image, Sketch, convolution, dense, global_pooling, image_cells
 from parsers.schema import Layer, Measurement, Scope, Value
 
 BLOCK = "expanded_conv"
@@ -80,44 +81,6 @@ class _Name:
     numbers: Mapping[str, int]
 
 
-def squeeze_channels(middle: int) -> int:
-    """Give the width of a squeeze: a quarter of the middle, rounded to a multiple of 8, not by more than a tenth down."""
-    quarter = middle // 4
-    rounded = max(8, (quarter + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * quarter else rounded
-
-
-def inverted_residual(
-    source: Image, result: Image, *, middle: int, kernel: int, stride: int, adds: bool, activation: str, squeezes: bool
-) -> Layer:
-    """Describe a block as one layer: expand 1×1 (unless the middle is as wide as the input), depthwise, project 1×1.
-
-    What it applies inside stands in ``fused_ops``, so that a fit sees it.
-    """
-    squeezed = squeeze_channels(middle) if squeezes else 0
-    weights = (source.channels + 1) * middle if middle != source.channels else 0
-    weights += (kernel * kernel + 1) * middle + (middle + 1) * result.channels
-    weights += (middle + 1) * squeezed + (squeezed + 1) * middle if squeezes else 0
-    inside = (activation, *(["SqueezeExcitation"] if squeezes else []), *(["Add"] if adds else []))
-    block = convolution(
-        source, result, kernel=kernel, stride=stride, groups=1, pads=_pads(source, result, kernel, stride)
-    )
-    return replace(
-        block,
-        type=INVERTED_RESIDUAL,
-        expansion_ratio=middle / source.channels,
-        idskip=int(adds),
-        weight_elements=weights,
-        fused_ops=inside,
-        attributes=json.dumps({"squeeze_channels": squeezed}, separators=(",", ":")) if squeezes else "{}",
-    )
-
-
-def _pads(source: Image, result: Image, kernel: int, stride: int) -> Pads:
-    same_sides = (source.height, source.width) == (result.height, result.width)
-    return (kernel // 2, kernel // 2) if stride == 1 and kernel % 2 and same_sides else None
-
-
 def _read(data: Buffer, stem: str, phones: Mapping[str, Phone], family: _Family) -> Published:
     rejects: list[Reject] = []
     entries = read_entries(data, rejects)
@@ -125,7 +88,8 @@ def _read(data: Buffer, stem: str, phones: Mapping[str, Phone], family: _Family)
     if not any(name.word in _OPERATORS | {BLOCK} for name in names):
         what = "The file is empty" if not len(data) else "Another table: it has no entry such as 'Conv-input:...'"
         raise PublishedError(f"{what}.")
-    if any(name.word == BLOCK and ("se" in name.numbers) != family.has_flags for name in names):
+    flags = {"se" in name.numbers for name in names if name.word == BLOCK}
+    if flags == {not family.has_flags}:
         other = _PROXYLESS if family.has_flags else _ONCE_FOR_ALL
         raise PublishedError(f"Its blocks are those of {other.table}, which means something else by 'expand'.")
     setting = Setting(
@@ -163,6 +127,8 @@ def _row(entry: Entry, name: _Name, setting: Setting, family: _Family) -> Publis
 def _name(text: str) -> _Name:
     word, *parts = text.split("-")
     told = dict(part.partition(":")[::2] for part in parts)
+    if len(told) != len(parts):  # a size that stands twice
+        told = {}
     numbers = {key: int(value) for key, value in told.items() if _COUNT.fullmatch(value)}
     return _Name(
         word=word,
@@ -210,7 +176,7 @@ def _logits(source: Image, classes: int) -> dict[str, Value]:
 def _block(name: _Name, source: Image, result: Image, family: _Family) -> Layer | None:
     numbers = name.numbers
     wanted = ("expand", "kernel", "stride", "idskip", *(("se", "hs") if family.has_flags else ()))
-    if not all(key in numbers for key in wanted):
+    if not all(key in numbers for key in wanted) or ("se" in numbers) != family.has_flags:
         return None
     middle, kernel, stride = family.middle(source.channels, numbers["expand"]), numbers["kernel"], numbers["stride"]
     flags = [numbers[key] for key in ("idskip", "se", "hs") if key in numbers]

@@ -30,6 +30,8 @@ _US_PER_MS = 1000.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TimeColumn:
     index: int
+    name: str
+    """For rejects."""
     words: str
     """Cores and precision, as the table says them."""
     setting: Setting
@@ -57,18 +59,19 @@ def read_network_table(data: Buffer, stem: str, phones: Mapping[str, Phone]) -> 
 
 
 def _time_columns(header: Sequence[str], campaign: str, phones: Mapping[str, Phone]) -> Iterator[_TimeColumn]:
+    places = {name: index for index, name in enumerate(header)}
     for index, name in enumerate(header):
         words = name.split("|")
         if len(words) != 4 or words[3] != "mean":
             continue
         setting = setting_of(*words[:3], runtime=TFLITE, campaign=campaign, phones=phones)
-        deviation = "|".join((*words[:3], "std"))
         if setting is not None:
             yield _TimeColumn(
                 index=index,
+                name=" ".join(words[:3])[:60],
                 words=f"{words[1]}-{words[2]}",
                 setting=setting,
-                deviation_index=header.index(deviation) if deviation in header else None,
+                deviation_index=places.get("|".join((*words[:3], "std"))),
             )
 
 
@@ -89,12 +92,12 @@ def _rows_of(line: Line, columns: Sequence[_TimeColumn], width: int, rejects: li
             continue
         mean_us = number_in(text)
         if not mean_us:
-            rejects.append(line.reject(f"no time above zero for {column.setting.device} {column.words}"))
+            rejects.append(line.reject(f"no time above zero for {column.name}"))
             continue
         deviation = fields[column.deviation_index].strip() if column.deviation_index is not None else ""
         deviation_us = number_in(deviation)
         if deviation and deviation_us is None:
-            rejects.append(line.reject(f"no deviation for {column.setting.device} {column.words}; its time is taken"))
+            rejects.append(line.reject(f"no deviation for {column.name}; its time is taken"))
         yield column.setting.row(
             sketches[column.setting.precision],
             _measurement(mean_us, deviation_us),

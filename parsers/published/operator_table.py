@@ -88,15 +88,15 @@ def _time_columns(
     header: Sequence[str], framework: Framework, campaign: str, phones: Mapping[str, Phone]
 ) -> list[_TimeColumn]:
     columns: list[_TimeColumn] = []
+    places = {name: index for index, name in enumerate(header)}
     for index, name in enumerate(header):
         words = name.split("|")
         if len(words) != 3 or words[2] == "kernel":
             continue
         setting = setting_of(*words, runtime=framework.runtime, campaign=campaign, phones=phones)
-        kernel = f"{words[0]}|{words[1]}|kernel"
         if setting is not None:
-            place = header.index(kernel) if kernel in header else None
-            columns.append(_TimeColumn(index=index, name=name, setting=setting, kernel_index=place))
+            place = places.get(f"{words[0]}|{words[1]}|kernel")
+            columns.append(_TimeColumn(index=index, name=name[:60], setting=setting, kernel_index=place))
     return columns
 
 
@@ -109,16 +109,15 @@ def _rows_of(line: Line, reading: _Reading) -> Iterator[PublishedRow]:
     if not model or not operation or ";" in model:
         reading.rejects.append(line.reject("a line without the name of a model or an operation"))
         return
-    features = read_features(feature)
-    if features is None:
-        reading.rejects.append(line.reject("a feature that is no dict of sizes; its layer is known by its type only"))
     kernels = [
         None if column.kernel_index is None else fields[column.kernel_index].strip() for column in reading.columns
     ]
     reading.operations.add(operation)
-    sketch = reading.framework.describe(
-        operation, features or Features(values={}), tuple(kernel for kernel in kernels if kernel)
-    )
+    features = read_features(feature)
+    if features is None:
+        reading.rejects.append(line.reject("a feature that is no dict of sizes; its layer is known by its type only"))
+        features = Features(values={})
+    sketch = reading.framework.describe(operation, features, tuple(kernel for kernel in kernels if kernel))
     sketches = {precision: sketch.of_precision(precision) for precision in reading.precisions}
     for column, kernel in zip(reading.columns, kernels, strict=True):
         text = fields[column.index].strip()

@@ -7,6 +7,7 @@ of the runtimes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,8 +46,9 @@ def header_of(line: Line | None, first: Sequence[str], example: str) -> Sequence
     if [name.lower() for name in names[: len(first)]] != [name.lower() for name in first]:
         wanted = f"{','.join(first)},{example}"
         raise PublishedError(f"Another table: its columns begin {line.raw[:60]!r}, and should begin {wanted!r}.")
-    if twins := sorted({name for name in names if names.count(name) > 1}):
-        raise PublishedError(f"The table has two columns {twins[0][:60]!r}; each must be there once.")
+    twin = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twin is not None:
+        raise PublishedError(f"The table has two columns {twin[:60]!r}; each must be there once.")
     return names
 
 

@@ -1,7 +1,7 @@
 """The benchmark's table of TensorFlow Lite's operators on GPUs (``tflite_cnn_ops_gpu.csv``, TFLite 2.10, µs).
 
 Sizes are those of TFLite's own graph: what a network pads by an operator of its own comes in padded, so a convolution's
-padding follows from its sizes, SAME or VALID. ``Kernel`` of a concatenation is its number of inputs, ``Filter`` of a
+padding follows from its sizes, SAME or VALID; a mean is over height and width where it leaves a number per channel. ``Kernel`` of a concatenation is its number of inputs, ``Filter`` of a
 depthwise convolution how many results a channel has.
 
 A kernel's name ends in its place in the network and tells what the GPU delegate fused behind it:
@@ -19,11 +19,13 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from parsers.dump import Buffer
+from parsers.operators import GROUPED_CONV
+from parsers.profiles.types import TFLITE
 from parsers.published.features import Features
 from parsers.published.operator_table import Framework, read_operator_table
 from parsers.published.phones import Phone
 from parsers.published.rows import Published, Table
-from parsers.published.settings import TFLITE
+from parsers.published.settings import TFLITE as RUNTIME
 from parsers.published.sketch import (
     Fused,
     Image,
@@ -43,19 +45,7 @@ _SHARED = "depthwise_conv_plus_1x1_conv"
 _SILENT = ("winograd", _SHARED)
 """Kernels whose names do not tell what is fused behind the line's own operator."""
 
-_TYPES: Mapping[str, str] = MappingProxyType(
-    {
-        "CONV_2D": "Conv",
-        "CONV_2D_GROUP": "GroupedConv",
-        "DEPTHWISE_CONV_2D": "DepthwiseConv",
-        "FULLY_CONNECTED": "Gemm",
-        "CONCATENATION": "Concat",
-        "MAX_POOL_2D": "MaxPool",
-        "AVERAGE_POOL_2D": "AveragePool",
-        "MEAN": "MEAN",
-    }
-)
-"""A mean is ONNX's GlobalAveragePool only where it is over height and width."""
+_TYPES: Mapping[str, str] = MappingProxyType({**TFLITE, "CONV_2D_GROUP": GROUPED_CONV})
 
 _FUSED_NAMES = {
     "add": "Add",
@@ -169,7 +159,7 @@ def _image(features: Features, side_name: str, channels: int | None) -> Image | 
 
 FRAMEWORK = Framework(
     name="tflite-gpu-ops",
-    runtime=TFLITE,
+    runtime=RUNTIME,
     operations=frozenset(_TYPES),
     describe=describe,
     kernel=kernel_name,

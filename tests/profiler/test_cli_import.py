@@ -43,7 +43,7 @@ def test_a_table_is_written_and_its_rows_are_counted_by_device(monkeypatch, caps
         "3 rows",
         "rows.parquet",
     ]
-    assert "not read: 1 × no time above zero for s10 gpu-float, the first in e2e.csv, byte 141" in said.err
+    assert "not read: 1 × no time above zero for s10 gpu float, the first in e2e.csv, byte 141" in said.err
     assert list(read_stats(Path("rows.parquet"))["origin"]) == ["imported"] * 3
 
 
@@ -62,7 +62,7 @@ def test_json_is_one_document_with_what_could_not_be_read(monkeypatch, capsys):
         {
             "path": "e2e.csv",
             "offset": 141,
-            "reason": "no time above zero for s10 gpu-float",
+            "reason": "no time above zero for s10 gpu float",
             "text": "other,1000,4000,4000.0,400.0,slow,3.0",
         }
     ]

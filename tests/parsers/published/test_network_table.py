@@ -64,9 +64,9 @@ def test_damage_costs_what_it_hits_and_is_listed_with_its_place():
 
     assert [row.provenance.job for row in published.rows] == ["2-net-1large1med-float"]
     assert [(reject.offset - len(HEADER), reject.reason) for reject in published.rejects] == [
-        (0, "no deviation for pixel4 1large1med-float; its time is taken"),
-        (0, "no time above zero for pixel4 4small-quant"),
-        (0, "no time above zero for pixel4 gpu-float"),
+        (0, "no deviation for pixel4 1large1med float; its time is taken"),
+        (0, "no time above zero for pixel4 4small quant"),
+        (0, "no time above zero for pixel4 gpu float"),
         (23, "a line that is not one value per column"),
         (31, "a line without the name of a model"),
     ]

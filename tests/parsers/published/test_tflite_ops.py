@@ -186,14 +186,13 @@ def test_operations_become_layers_as_onnx_spells_them(operation, sizes, layer):
     [
         ("CONV_2D", feature(Input_shape="8", Input_channel=4), "Conv"),
         ("CONV_2D_GROUP", feature(Input_shape="8", Input_channel=4, Output_shape="8", Stride="1", Kernel="1", Filter="6", Group="3"), "GroupedConv"),
-        ("MEAN", feature(Input_shape="8", Input_channel=4, Output_shape="8"), "MEAN"),
-        ("PAD", feature(Input_shape="8", Input_channel=4), "PAD"),
+        ("MEAN", feature(Input_shape="8", Input_channel=4, Output_shape="8"), "ReduceMean"),
+        ("PAD", feature(Input_shape="8", Input_channel=4), "Pad"),
+        ("SHUFFLE", feature(Input_shape="8", Input_channel=4), "SHUFFLE"),
     ],
 )  # fmt: skip
 def test_what_is_told_in_part_is_a_row_with_what_is_known_and_no_key(operation, sizes, type_):
-    (row,) = read(f"net,{operation},{sizes},1.0,k_1,,\n" if operation != "PAD" else f"net,PAD,{sizes},1.0,,,\n{CONV}")[
-        :1
-    ]
+    row, *_ = read(f"net,{operation},{sizes},1.0,k_1,,\n{CONV}")
 
     cells = row.cells()
 
