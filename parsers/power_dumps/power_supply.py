@@ -259,7 +259,11 @@ def _record(supply: _Supply, plugged: tuple[str, ...] | None, rule: CurrentRule)
 
 def _looks_like(head: bytes, _name: str) -> bool:
     texts = first_texts(head, 3)
-    return any("/power_supply/" in text or text.startswith("POWER_SUPPLY_") for text in texts)
+    return any(
+        text.startswith("POWER_SUPPLY_")
+        or ("/power_supply/" in text and (_NODE.fullmatch(text) or _HEAD.fullmatch(text)) is not None)
+        for text in texts
+    )
 
 
 def _read(data: Buffer, _settings: DumpSettings) -> Dump:

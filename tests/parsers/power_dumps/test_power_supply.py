@@ -144,6 +144,7 @@ def test_it_is_told_by_its_first_lines() -> None:
     assert KIND.looks_like(BATTERY.encode(), "uevent")
     assert KIND.looks_like(b"@ 5\n/sys/class/power_supply/battery/temp:287\n", "x")
     assert not KIND.looks_like(b"status: Discharging\n", "x")
+    assert not KIND.looks_like(b"01-02 03:04:05.678  1  1 I healthd: /sys/class/power_supply/bms/temp: 287\n", "x")
 
 
 def test_broken_dumps_raise_nothing_but_our_errors(read_mutations) -> None:
