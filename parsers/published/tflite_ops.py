@@ -171,7 +171,7 @@ def _read(data: Buffer, stem: str, phones: Mapping[str, Phone]) -> Published:
     shared = sum(_SHARED in (row.execution.provider_used or "") for row in published.rows)
     if not shared:
         return published
-    note = f"{shared} rows carry the whole time of {_SHARED}, a kernel that runs two operators: each stands twice."
+    note = f"{shared} rows are of {_SHARED}, which runs two operators at once: the lines of both have its time."
     return replace(published, notes=(*published.notes, note))
 
 

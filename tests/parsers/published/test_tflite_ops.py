@@ -249,7 +249,7 @@ def test_a_kernel_that_ran_two_lines_is_said():
 
     notes = TABLE.read((HEADER + shared).encode(), "ops", PHONES).notes
 
-    assert any(note.startswith("1 rows carry the whole time of depthwise_conv_plus_1x1_conv") for note in notes)
+    assert any(note.startswith("1 rows are of depthwise_conv_plus_1x1_conv") for note in notes)
 
 
 def test_damage_costs_what_it_hits_and_is_listed_with_its_place():
