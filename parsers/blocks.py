@@ -3,7 +3,8 @@
 A block expands by a 1×1 convolution with an activation (not where the ratio is 1), convolves each channel by itself, and
 projects by a 1×1 convolution without an activation; where its input and output are alike it may add its input (``idskip``).
 Squeeze-and-excitation (Howard et al., ICCV 2019) may stand before the projection. A depthwise convolution whose projection
-has an activation (MobileNetV1) is none.
+has an activation (MobileNetV1) is none. A quantised network hides its activations in the ranges of its numbers; there a block
+is told by its widths alone, and one that does not expand cannot be told.
 
 The layer's columns say what the three convolutions are: kernel, stride and padding are the depthwise one's. Its ``attributes``
 say the rest: ``activations`` of expansion and depthwise convolution, ``squeeze`` (the channels between the two convolutions
@@ -101,7 +102,7 @@ def group_blocks(layers: Sequence[NetworkLayer], *, leaving: frozenset[str]) -> 
 def _block_around(depthwise: int, chain: _Chain) -> _Block | None:
     """Look before a depthwise convolution for its expansion, and behind it for squeeze-and-excitation and projection."""
     layer, source = chain.layers[depthwise].layer, chain.layers[depthwise].inputs[0]
-    if layer.channels != layer.in_channels or len(chain.layers[depthwise].inputs) != 1:
+    if not layer.channels or layer.channels != layer.in_channels or len(chain.layers[depthwise].inputs) != 1:
         return None
     beside: list[int] = []
     expansion, source = _expansion_of(depthwise, source, beside, chain)
@@ -112,6 +113,8 @@ def _block_around(depthwise: int, chain: _Chain) -> _Block | None:
         tail = squeeze[-1]
     projection = chain.only_reader(tail)
     if projection is None or not _is_projection(projection, chain):
+        return None
+    if _is_quantised(chain.layers[depthwise]) and not _narrows(expansion, projection, chain):
         return None
     idskip = _addition_behind(projection, source, chain)
     if idskip is None:
@@ -135,8 +138,8 @@ def _expansion_of(depthwise: int, source: str, beside: list[int], chain: _Chain)
     if expansion is None or not _is_pointwise(expansion, chain):
         return None, source
     item = chain.layers[expansion]
-    is_active = apart is not None or bool(ACTIVATIONS.intersection(item.layer.fused_ops))
-    if not is_active or len(item.inputs) != 1 or item.layer.channels == item.layer.in_channels:
+    is_active = apart is not None or bool(ACTIVATIONS.intersection(item.layer.fused_ops)) or _is_quantised(item)
+    if not is_active or len(item.inputs) != 1 or item.layer.in_channels in {0, item.layer.channels}:
         return None, source
     if apart is not None:
         beside.append(apart)
@@ -182,7 +185,20 @@ def _is_pointwise(index: int, chain: _Chain) -> bool:
 
 
 def _is_projection(index: int, chain: _Chain) -> bool:
-    return _is_pointwise(index, chain) and set(chain.layers[index].layer.fused_ops) <= _ADDITIONS
+    is_linear = set(chain.layers[index].layer.fused_ops) <= _ADDITIONS
+    return _is_pointwise(index, chain) and is_linear and chain.type_of(chain.only_reader(index)) not in _APART
+
+
+def _is_quantised(item: NetworkLayer) -> bool:
+    return item.layer.precision.startswith(("int", "uint"))
+
+
+def _narrows(expansion: int | None, projection: int, chain: _Chain) -> bool:
+    """Tell a block by its widths: wide inside, narrow outside."""
+    if expansion is None:
+        return False
+    before, behind = chain.layers[expansion].layer, chain.layers[projection].layer
+    return before.in_channels < before.channels and behind.channels < behind.in_channels
 
 
 def _addition_behind(projection: int, source: str, chain: _Chain) -> tuple[int, ...] | None:

@@ -172,17 +172,16 @@ def _window(head: Node, graph: Graph) -> _Window:
     if len(kernel) > 2:
         message = f"{graph.name}: {head.op} {head.name!r} has a window of {len(kernel)} dimensions; at most 2 are read."
         raise NetworkError(message)
-    if not _is_consistent(head, len(kernel)):
+    if not _is_consistent(head, len(kernel)) or _groups(head) < 1:
         raise NetworkError(f"{graph.name}: the window of {head.op} {head.name!r} contradicts itself.")
     strides, dilations = _per_axis(head, "strides", 1), _per_axis(head, "dilations", 1)
-    groups = head.attributes.get("group", 1)
     window = _Window(
         kernel_height=(1, *kernel)[-2],
         kernel_width=kernel[-1],
         stride_height=strides[0],
         stride_width=strides[1],
         dilation=max(dilations),
-        groups=groups if isinstance(groups, int) else 1,
+        groups=_groups(head),
     )
     if (pads := _pads(head, graph, (1, *kernel)[-2:])) is not None:
         window["pad_top"], window["pad_left"], window["pad_bottom"], window["pad_right"] = pads
@@ -192,6 +191,11 @@ def _window(head: Node, graph: Graph) -> _Window:
 def _kernel(head: Node, graph: Graph) -> Shape:
     written = _whole_numbers(head.attributes.get("kernel_shape"))
     return written or (graph.tensor(head.inputs[1]).shape[2:] if len(head.inputs) > 1 else ())
+
+
+def _groups(head: Node) -> int:
+    groups = head.attributes.get("group", 1)
+    return groups if isinstance(groups, int) else 1
 
 
 def _is_consistent(head: Node, axes: int) -> bool:

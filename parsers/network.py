@@ -21,6 +21,7 @@ from parsers.liveness import peak_live_elements
 from parsers.network_layer import NetworkLayer
 from parsers.onnx_files import load_structure
 from parsers.onnx_graph import Graph, read_graph
+from parsers.onnx_values import on_one_line
 from parsers.patterns import fold_patterns
 from parsers.quantised import fold_quantisation
 from parsers.roofline import flops, macs
@@ -95,7 +96,8 @@ def require_shapes(network: Network) -> Network:
     for item in network.layers:
         for tensor in item.outputs:
             if tensor in network.unknown:
-                message = f"{network.name}: the shape of tensor {tensor!r} (made by {item.layer.type} {item.name!r})"
+                made_by = f"made by {on_one_line(item.layer.type)} {item.name!r}"
+                message = f"{network.name}: the shape of tensor {tensor!r} ({made_by})"
                 advice = (
                     "Only networks of fixed shapes can be priced; add the shape to the file's value_info if it is one."
                 )

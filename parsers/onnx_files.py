@@ -59,7 +59,8 @@ def model_of(data: bytes | mmap.mmap, *, name: str) -> onnx.ModelProto:
     """
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(bytes(data))
+        with memoryview(data) as view:  # of a mapped file, no copy
+            model.ParseFromString(view)
     except DecodeError as exc:
         raise NetworkError(f"{name} is no ONNX file ({first_line(exc)}). {_ADVICE}") from exc
     for tensor in _external_tensors(model):

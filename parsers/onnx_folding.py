@@ -67,13 +67,13 @@ _CANNOT = (ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivis
 """What numpy and onnx raise where operands do not fit an operator."""
 
 
-def constant_of(node: NodeProto, values: Mapping[str, Array], shapes: Mapping[str, Shape]) -> Array | None:
+def constant_of(node: NodeProto, values: Mapping[str, Array], shape_of: Callable[[str], Shape | None]) -> Array | None:
     """Work out the one output of a node whose inputs are known; ``None`` where that cannot be done.
 
     Args:
         node: any node.
         values: small constants.
-        shapes: of every tensor whose shape is known.
+        shape_of: gives a tensor's shape, where it is known.
     """
     if len(node.output) != 1 or node.domain:
         return None
@@ -81,7 +81,8 @@ def constant_of(node: NodeProto, values: Mapping[str, Array], shapes: Mapping[st
     try:
         with np.errstate(all="ignore"):
             if node.op_type in {"Shape", "Size"}:
-                return _of_shape(node.op_type, shapes[node.input[0]], attributes)
+                shape = shape_of(node.input[0])
+                return None if shape is None else _of_shape(node.op_type, shape, attributes)
             operands = [values[name] if name else None for name in node.input]
             if not operands or operands[0] is None:
                 return None

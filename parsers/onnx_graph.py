@@ -17,7 +17,17 @@ from onnx import GraphProto, NodeProto
 from parsers.errors import NetworkError
 from parsers.onnx_shapes import SMALL, UNKNOWN, Shapes, Tensor, read_shapes, tensor_of
 from parsers.onnx_twins import twin_of
-from parsers.onnx_values import REFERENCE_OPSET, Attribute, attributes_of, graphs_in, plain_array, schema_of, walk
+from parsers.onnx_values import (
+    REFERENCE_OPSET,
+    Attribute,
+    attributes_of,
+    graphs_in,
+    names_in,
+    on_one_line,
+    plain_array,
+    schema_of,
+    walk,
+)
 
 _PARAMETRIC = frozenset({"Clip", "Pad", "Resize", "Upsample"})
 """Operators whose constant inputs are settings even where they are floating-point numbers."""
@@ -85,11 +95,14 @@ def read_graph(model: onnx.ModelProto, *, name: str) -> Graph:
     """
     if not model.graph.node:
         raise NetworkError(f"{name} has no operators: it is an empty model, or no ONNX file.")
+    not_text = f"{name} is no valid ONNX network: it holds a name that is not UTF-8."
+    if not all(isinstance(text, str) for text in names_in(model)):  # protobuf gives such names as bytes
+        raise NetworkError(not_text)
+    _refuse_dynamic_inputs(model.graph, name)
     try:
-        _refuse_dynamic_inputs(model.graph, name)
         return _reduce(read_shapes(model, name=name))
-    except UnicodeDecodeError as exc:
-        raise NetworkError(f"{name} is no valid ONNX network: it holds a name that is not UTF-8.") from exc
+    except UnicodeDecodeError as exc:  # onnx quotes other text in its messages
+        raise NetworkError(not_text) from exc
 
 
 def _refuse_dynamic_inputs(graph: GraphProto, name: str) -> None:
@@ -99,12 +112,13 @@ def _refuse_dynamic_inputs(graph: GraphProto, name: str) -> None:
         is_fixed = all(dim.dim_value > 0 for dim in dims) and value.type.tensor_type.HasField("shape")
         if value.name in weights or is_fixed or not value.type.HasField("tensor_type"):
             continue
-        shape = "x".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims) or "?"
-        fix = f"--input_name {value.name} --input_shape 1,3,224,224"
+        shape = "x".join(str(dim.dim_value or on_one_line(dim.dim_param) or "?") for dim in dims) or "?"
+        fix = f"--input_name {on_one_line(value.name)} --input_shape 1,3,224,224"
         if parameter := next((dim.dim_param for dim in dims if dim.dim_param), ""):
-            fix = f"--dim_param {parameter} --dim_value 1"
+            fix = f"--dim_param {on_one_line(parameter)} --dim_value 1"
         message = f"{name}: input {value.name!r} has the dynamic shape {shape}. Fix it first, for example with"
-        raise NetworkError(f"{message} `python -m onnxruntime.tools.make_dynamic_shape_fixed {fix} IN.onnx OUT.onnx`.")
+        command = f"python -m onnxruntime.tools.make_dynamic_shape_fixed {fix} IN.onnx OUT.onnx"
+        raise NetworkError(f"{message} `{command}`.")
 
 
 @dataclass(slots=True)

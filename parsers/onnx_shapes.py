@@ -11,6 +11,7 @@ No weights are carried along: those of more than a few elements become inputs of
 from __future__ import annotations
 
 import math
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,7 +25,7 @@ from parsers.onnx_files import first_line
 from parsers.onnx_folding import Constants, constant_of, inlined_branch
 from parsers.onnx_functions import written_out
 from parsers.onnx_twins import stand_ins
-from parsers.onnx_values import ONNX_NAME, unique_node_names, walk
+from parsers.onnx_values import ONNX_NAME, graphs_in, schema_of, unique_node_names, walk
 from parsers.operators import KEEPS_SHAPE
 from parsers.schema import Shape
 
@@ -78,6 +79,19 @@ class Shapes:
         """The version of ONNX's own operators."""
         return self.opsets.get("", 1)
 
+    def shape(self, name: str) -> Shape | None:
+        """Give the shape of a tensor, where it is known."""
+        if name in self.values:
+            return tuple(self.values[name].shape)
+        return tensor_of(self.known[name]).shape if name in self.known else None
+
+    def type_of(self, name: str) -> onnx.TypeProto | None:
+        """Give the type of a tensor, where its shape is known."""
+        if name not in self.values:
+            return self.known[name].type if name in self.known else None
+        value = self.values[name]
+        return onnx.helper.make_tensor_type_proto(onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+
 
 def read_shapes(model: onnx.ModelProto, *, name: str) -> Shapes:
     """Lay a model flat and find the shape of every tensor, as far as it follows.
@@ -87,13 +101,15 @@ def read_shapes(model: onnx.ModelProto, *, name: str) -> Shapes:
     """
     shapes = _flat(model, name)
     told = {value.name: value for value in model.graph.value_info}
-    inferred = _infer(shapes, told, is_first=True)
+    _infer(shapes, told, is_first=True)
     for _ in range(_ROUNDS):
-        values = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
-        shapes.known |= {value.name: value for value in values if tensor_of(value).is_known}
-        if not _closes_more(shapes, told):
+        found = propagate(shapes)
+        if all(name in shapes.known for node in shapes.nodes for name in node.output if name):
             break
-        inferred = _infer(shapes, told)
+        if not (_look_backwards(shapes) or found):
+            break
+        told |= {name: value for name, value in shapes.known.items() if name not in shapes.weights}
+        _infer(shapes, told)
     return shapes
 
 
@@ -119,19 +135,34 @@ def precision_of(element: int) -> str | None:
 def _flat(model: onnx.ModelProto, name: str) -> Shapes:
     """Name all nodes, set constants aside and write functions out."""
     graph = model.graph
+    _refuse_made_twice(graph, name)
     shapes = Shapes(name=name, ir_version=min(max(model.ir_version, _OLDEST_IR), onnx.IR_VERSION), outputs=graph.output)
     for tensor in graph.initializer:
         _keep(shapes, tensor.name, tensor)
     for sparse in graph.sparse_initializer:
         _keep_weight(shapes, sparse.values.name, sparse.values.data_type, sparse.dims)
     shapes.inputs = [value for value in graph.input if value.name not in shapes.weights.keys() | shapes.values.keys()]
-    shapes.opsets = {_domain(opset.domain): opset.version for opset in model.opset_import}
+    shapes.opsets = _opsets(model, name)
     _keep_nodes(shapes, graph.node)
     if model.functions:
         flat = written_out(_skeleton(shapes, {}, shapes.nodes), model, name=name)
-        shapes.opsets = {_domain(opset.domain): opset.version for opset in flat.opset_import}
+        shapes.opsets = _opsets(flat, name)
         _keep_nodes(shapes, flat.graph.node)
     return shapes
+
+
+def _refuse_made_twice(graph: onnx.GraphProto, name: str) -> None:
+    made = Counter(tensor for node in graph.node for tensor in node.output if tensor)
+    for tensor, count in made.items():
+        if count > 1:
+            raise NetworkError(f"{name} is no valid ONNX network: {count} nodes make the tensor {tensor!r}.")
+
+
+def _opsets(model: onnx.ModelProto, name: str) -> dict[str, int]:
+    opsets = {_domain(opset.domain): opset.version for opset in model.opset_import}
+    if not all(0 < version < 2**31 for version in opsets.values()):
+        raise NetworkError(f"{name} is no valid ONNX network: its operator sets have versions that cannot be.")
+    return opsets
 
 
 def _domain(domain: str) -> str:
@@ -189,18 +220,24 @@ def _keep_constant(shapes: Shapes, node: NodeProto) -> bool:
     return False
 
 
-def _infer(shapes: Shapes, told: dict[str, ValueInfoProto], *, is_first: bool = False) -> onnx.ModelProto:
-    """Infer the shapes of the skeleton; shapes told by the file that contradict the inferred ones are forgotten."""
+def _infer(shapes: Shapes, told: dict[str, ValueInfoProto], *, is_first: bool = False) -> None:
+    """Infer the shapes of the skeleton; shapes told by the file that contradict the inferred ones are forgotten.
+
+    Not with ONNX's own propagation of values: it takes memory and time for every element of any vector that is added.
+    """
     skeleton = _skeleton(shapes, told, [twin for node in shapes.nodes for twin in stand_ins(node, shapes.opset)])
     try:
         if is_first:
             onnx.checker.check_model(skeleton)
-        return onnx.shape_inference.infer_shapes(skeleton, strict_mode=True, data_prop=True)
+        graph = onnx.shape_inference.infer_shapes(skeleton, strict_mode=True).graph
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
         if not told:
             raise NetworkError(f"{shapes.name} is no valid ONNX network: {first_line(exc)}.") from exc
-    told.clear()
-    return _infer(shapes, told, is_first=is_first)
+        told.clear()
+        _infer(shapes, told, is_first=is_first)
+        return
+    values = (*graph.input, *graph.value_info, *graph.output)
+    shapes.known |= {value.name: value for value in values if tensor_of(value).is_known}
 
 
 def _skeleton(shapes: Shapes, told: Mapping[str, ValueInfoProto], nodes: Sequence[NodeProto]) -> onnx.ModelProto:
@@ -209,7 +246,9 @@ def _skeleton(shapes: Shapes, told: Mapping[str, ValueInfoProto], nodes: Sequenc
         nodes,
         "skeleton",
         [*shapes.inputs, *shapes.weights.values()],
-        shapes.outputs,
+        [
+            value for value in shapes.outputs if value.type.WhichOneof("value")
+        ],  # one without a type is told of by nobody
         [onnx.numpy_helper.from_array(value, name) for name, value in shapes.values.items()],
         value_info=list(told.values()),
     )
@@ -218,43 +257,64 @@ def _skeleton(shapes: Shapes, told: Mapping[str, ValueInfoProto], nodes: Sequenc
     return onnx.helper.make_model(graph, opset_imports=imports, ir_version=shapes.ir_version)
 
 
-def _closes_more(shapes: Shapes, told: dict[str, ValueInfoProto]) -> bool:
-    """Fold constants, take constant branches and look backwards; true where inferring again may find more shapes."""
-    found = _fold(shapes)
-    if all(name in shapes.known for node in shapes.nodes for name in node.output if name):
-        return False
-    return _look_backwards(shapes, told) or found
+def propagate(shapes: Shapes) -> bool:
+    """Go through the nodes once: fold constants, lay open the branches that they choose, and infer shapes from both.
 
-
-def _fold(shapes: Shapes) -> bool:
-    """Work out what depends on constants and shapes alone, and lay open the branches that it chooses."""
-    known = {name: tensor_of(value).shape for name, value in shapes.known.items()}
-    known |= {name: value.shape for name, value in shapes.values.items()}
-    kept: list[NodeProto] = []
+    Returns:
+        Whether anything was found that was not known before.
+    """
+    waiting = deque(shapes.nodes)
+    shapes.nodes = []
     found = False
-    for node in shapes.nodes:
-        value = constant_of(node, shapes.values, known)
-        branch = None if value is not None else inlined_branch(node, shapes.values)
-        if value is not None:
+    while waiting:
+        node = waiting.popleft()
+        if (value := constant_of(node, shapes.values, shapes.shape)) is not None:
             shapes.values[node.output[0]] = value
-        elif branch is not None:
-            kept += [inner for inner in branch if not _keep_constant(shapes, inner)]
+            found = True
+        elif (branch := inlined_branch(node, shapes.values)) is not None:
+            waiting.extendleft(inner for inner in reversed(branch) if not _keep_constant(shapes, inner))
+            found = True
         else:
-            kept.append(node)
-        found |= value is not None or branch is not None
-    shapes.nodes = kept
+            shapes.nodes.append(node)
+            found |= _infer_node(node, shapes)
     return found
 
 
-def _look_backwards(shapes: Shapes, told: dict[str, ValueInfoProto]) -> bool:
+def _infer_node(node: NodeProto, shapes: Shapes) -> bool:
+    """Infer what one node makes, with the values of its small constants, where that is not known yet."""
+    unknown = [name for name in node.output if name and name not in shapes.known]
+    found = False
+    for twin in stand_ins(node, shapes.opset) if unknown else ():
+        types = {name: kind for name in twin.input if name and (kind := shapes.type_of(name)) is not None}
+        schema = schema_of(twin.op_type, twin.domain, shapes.opset)
+        has_graphs = any(graphs_in(attribute) for attribute in twin.attribute)
+        if twin.domain or schema is None or has_graphs or any(name not in types for name in twin.input if name):
+            continue
+        data = {
+            name: onnx.numpy_helper.from_array(shapes.values[name], name) for name in types if name in shapes.values
+        }
+        imports = [onnx.helper.make_opsetid("", shapes.opset)]
+        try:
+            made = onnx.shape_inference.infer_node_outputs(schema, twin, types, data, None, imports, shapes.ir_version)
+        except onnx.checker.ValidationError:
+            continue  # an element type that the operator does not take; a stand-in's may be one
+        except onnx.shape_inference.InferenceError as exc:
+            raise NetworkError(f"{shapes.name} is no valid ONNX network: {first_line(exc)}.") from exc
+        values = (ValueInfoProto(name=name, type=kind) for name, kind in made.items())
+        news = {value.name: value for value in values if value.name not in shapes.known and tensor_of(value).is_known}
+        shapes.known |= news
+        found |= bool(news)
+    return found
+
+
+def _look_backwards(shapes: Shapes) -> bool:
     """Where an operator keeps its input's shape, what it makes tells what it reads."""
     found = False
     for node in reversed(shapes.nodes):
         made = shapes.known.get(node.output[0]) if node.output else None
         if node.domain or node.op_type not in KEEPS_SHAPE or made is None or not node.input:
             continue
-        if (source := node.input[0]) not in shapes.known and source not in shapes.values and source not in told:
-            told[source] = ValueInfoProto(name=source, type=made.type)
-            shapes.known[source] = told[source]
+        if (source := node.input[0]) not in shapes.known and source not in shapes.values and source:
+            shapes.known[source] = ValueInfoProto(name=source, type=made.type)
             found = True
     return found

@@ -37,6 +37,40 @@ def walk(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
                 yield from walk(graph.node)
 
 
+def on_one_line(text: str) -> str:
+    """Give a name as it is, or quoted where it would break a message into lines."""
+    return text if text.isprintable() else repr(text)
+
+
+def names_in(model: onnx.ModelProto) -> Iterator[object]:
+    """Give every name that a model uses; text, unless the file is damaged."""
+    for opset in model.opset_import:
+        yield opset.domain
+    for function in model.functions:
+        yield from (function.domain, function.name, *function.input, *function.output, *function.attribute)
+        yield from (name for opset in function.opset_import for name in (opset.domain,))
+        yield from _names_of_nodes(function.node)
+    yield from _names_of_graph(model.graph)
+    yield from _names_of_nodes(model.graph.node)
+
+
+def _names_of_graph(graph: GraphProto) -> Iterator[object]:
+    yield from (tensor.name for tensor in graph.initializer)
+    yield from (sparse.values.name for sparse in graph.sparse_initializer)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+
+
+def _names_of_nodes(nodes: Iterable[NodeProto]) -> Iterator[object]:
+    for node in walk(nodes):
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            for graph in graphs_in(attribute):
+                yield from _names_of_graph(graph)
+
+
 def unique_node_names(nodes: Iterable[NodeProto]) -> tuple[str, ...]:
     """Name every node: its own name where that is unique, else with its position; ``Conv_3`` where it has none."""
     nodes = tuple(nodes)
