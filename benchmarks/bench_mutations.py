@@ -3,7 +3,7 @@
     python benchmarks/bench_mutations.py --data FOLDER [--mutations 100000] [--kind NAME]... [--seed 0]
 
 Every file under FOLDER (repeatable) whose kind can be told, and the project's own samples (``tests/samples``), is damaged
-at random: bits flipped, pieces cut out, pieces of other dumps spliced in, lines doubled, digits made many. Each damaged
+at random (mostly an excerpt of it, now and then the whole): bits flipped, pieces cut out, pieces of other dumps spliced in, lines doubled, digits made many. Each damaged
 dump is read whole and must end in records or in a ParsersError, within LIMIT_S of processor time, and with at most
 MEMORY_FACTOR times its size of memory beyond it (one in MEMORY_EVERY is measured with tracemalloc, which takes long). Small
 dumps may use FLOOR_BYTES, which any of Python's own readers needs. The same bound is looked at on each kind's samples
@@ -40,10 +40,11 @@ HANG_S = 20
 MEMORY_FACTOR = 4
 FLOOR_BYTES = 1 << 20
 MEMORY_EVERY = 50
-LARGE_BYTES = 8 << 20
+LARGE_BYTES = 2 << 20
 SAMPLES = Path(__file__).resolve().parent.parent / "tests" / "samples"
 LARGEST_SAMPLE = 1 << 20
 CHUNK = 500
+HEAD_KEPT, PIECE_KEPT, WHOLE_SHARE = 1024, 4096, 0.02
 
 SETTINGS = (
     DumpSettings(name="mutant"),
@@ -93,6 +94,14 @@ def samples_of(folders: Sequence[Path]) -> dict[str, list[bytes]]:
             except DumpError:
                 continue
     return found
+
+
+def excerpt(data: bytes, random: np.random.Generator) -> bytes:
+    """Take a dump whole, or mostly only its head and one piece of it, so that more damage can be tried."""
+    if len(data) <= HEAD_KEPT + PIECE_KEPT or random.random() < WHOLE_SHARE:
+        return data
+    begin = int(random.integers(HEAD_KEPT, len(data)))
+    return data[:HEAD_KEPT] + data[begin : begin + PIECE_KEPT]
 
 
 def mutate(data: bytes, others: Sequence[bytes], random: np.random.Generator) -> bytes:
@@ -186,7 +195,7 @@ def run_chunk(kind_name: str, files: Sequence[bytes], others: Sequence[bytes], s
     tally = Tally()
     for seed in seeds:
         random = np.random.default_rng([seed, len(kind_name)])
-        data = mutate(files[int(random.integers(len(files)))], others, random)
+        data = mutate(excerpt(files[int(random.integers(len(files)))], random), others, random)
         settings = SETTINGS[seed % len(SETTINGS)]
         tally.tried += 1
         _try_one(kind_name, data, settings, tally, what=f"mutant {seed}", look_at_memory=seed % MEMORY_EVERY == 0)

@@ -25,6 +25,7 @@ from parsers.power_dumps import (
     thermal,
     trepn,
 )
+from parsers.profiles import mnn, ncnn, ort, qualcomm, tflite
 
 KINDS: tuple[Kind, ...] = (
     battery_service.KIND,
@@ -43,6 +44,11 @@ KINDS: tuple[Kind, ...] = (
     getprop.KIND,
     cpuinfo.KIND,
     meminfo.KIND,
+    ort.KIND,
+    tflite.KIND,
+    ncnn.KIND,
+    mnn.KIND,
+    *qualcomm.KINDS,
     logcat.KIND,
 )
 
