@@ -6,7 +6,6 @@ logcat was started again, and shows the log from its beginning once more.
 
 from __future__ import annotations
 
-import io
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -30,7 +29,7 @@ _FULL_PAYLOADS = (4068, 4076)
 """What an entry of the log holds at most, since Android 5 and before: level, tag, zero, message, zero."""
 _SHORTER_THAN_FULL = 900
 _LONGEST_JOINED = 1 << 16
-_PLAIN = RecordFlag.NONE
+_PARTS = 256
 
 
 class Stretches:
@@ -150,16 +149,17 @@ _LINES = frozenset({Source.BRIEF, Source.TAG, Source.PROCESS, Source.THREAD, Sou
 def _joined(group: Iterable[LogRecord]) -> Iterator[LogRecord]:
     group = iter(group)
     for first in group:
-        text, flags, count = io.StringIO(), first.flags, 1
-        text.write(first.message)
+        parts, size, flags = [first.message], len(first.message), first.flags
         for record in group:
-            text.write("\n" + record.message)
+            parts.append(record.message)
+            size += len(record.message) + 1
             flags |= record.flags
-            count += 1
-            if text.tell() > _LONGEST_JOINED:
+            if len(parts) > _PARTS:
+                parts = ["\n".join(parts)]
+            if size > _LONGEST_JOINED:
                 break
-        if count == 1:
+        message = "\n".join(parts)
+        if size == len(first.message):
             yield first
-            continue
-        message = text.getvalue()
-        yield replace(first, message=message, flags=flags_of(first.tag, message, flags | RecordFlag.JOINED))
+        else:
+            yield replace(first, message=message, flags=flags_of(first.tag, message, flags | RecordFlag.JOINED))

@@ -48,15 +48,19 @@ def taken_on(data: Buffer) -> date | None:
 
 def log_sections(data: Buffer) -> Iterator[LogSection]:
     """Find the logs of a bug report, in its order."""
-    for heading in _SECTION.finditer(data):
+    at = 0
+    while (
+        heading := _SECTION.search(data, at)
+    ) is not None:  # no iterator of matches: it would keep a mapped file open
+        at = heading.end()
         name, command = heading[1].decode(errors="replace"), heading[2].decode(errors="replace").split(" ")
         if "logcat" not in command[0] or "-S" in command:
             continue
-        end = _END.search(data, heading.end())
+        end = _END.search(data, at)
         buffer = _BUFFER.search(" ".join(command))
         yield LogSection(
             name=name,
-            start=heading.end(),
+            start=at,
             end=end.start() if end else len(data),
             buffer=buffer[1] if buffer and buffer[1] != "all" else None,
         )

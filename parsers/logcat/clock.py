@@ -12,6 +12,7 @@ spaces, a thousand million seconds (2001; 31 years of uptime) tell an epoch, and
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import count
 
@@ -40,9 +41,11 @@ def log_day(raw: str) -> LogDay | None:
 class Clock:
     """Resolves the times of a log, in its order; neighbours mostly share a minute, so each minute is worked out once."""
 
-    def __init__(self, zone: tzinfo | None = None, plan: YearPlan | None = None) -> None:
+    def __init__(self, zone: tzinfo | None = None, plan_years: Callable[[], YearPlan] | None = None) -> None:
+        """See the module; ``plan_years`` is called once, when the first time without a year is met."""
         self._zone = zone
-        self._plan = plan
+        self._plan_years = plan_years
+        self._plan: YearPlan | None = None
         self._runs = count()
         self._minute = ""
         self._day: LogDay | None = None
@@ -99,6 +102,8 @@ class Clock:
         """Give the year of a day that has none: the plan's, or one that only orders the days among themselves."""
         if day == self._day:
             return self._year
+        if self._plan is None and self._plan_years is not None:
+            self._plan = self._plan_years()
         if self._plan is not None:
             self._year = self._plan.year(next(self._runs))
         elif self._day is not None:

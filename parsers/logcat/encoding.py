@@ -20,7 +20,7 @@ from parsers.logcat.slices import let_go
 LONGEST_LINE = 1 << 16
 """Bytes. The log's longest line has 4,068 bytes of message, at most four times as many in ``printable``, and 127 of header."""
 
-_PIECE = 1 << 18
+PIECE = 1 << 16
 _LOOKED_AT = 512
 
 
@@ -79,8 +79,12 @@ def _is_spaced_out(zeros: bytes, letters: bytes) -> bool:
     return pairs > 8 and zeros.count(0) >= 0.75 * pairs and letters.count(0) <= 0.1 * pairs
 
 
-def lines(text: Text, start: int, *, piece: int = _PIECE) -> Iterator[TextLine]:
-    """Yield the lines from a byte on, which must be the first of a line."""
+def lines(text: Text, start: int, *, piece: int = PIECE) -> Iterator[TextLine]:
+    """Yield the lines from a byte on, which must be the first of a line.
+
+    A mapped file's pages are let go of as they have been read, so that memory does not grow with the file; not where only
+    small pieces of it are looked at.
+    """
     if text.charset is Charset.UTF8:
         return _utf8_lines(text, start, piece)
     return _utf16_lines(text, start, piece)
@@ -98,11 +102,12 @@ def _utf8_lines(text: Text, start: int, piece: int) -> Iterator[TextLine]:
             start = stop + 1
             continue
         offset = start
-        for line in _decoded(block[:cut]).split("\n")[:-1]:
+        for line in _decoded(block[: cut - 1]).split("\n"):
             size = len(line) if line.isascii() else len(line.encode(errors="surrogateescape"))
             yield offset, line, _ending(size, True)
             offset += size + 1
-        let_go(data, start, start + cut)
+        if piece >= PIECE:
+            let_go(data, start, start + cut)
         start += cut
 
 
@@ -134,11 +139,12 @@ def _utf16_lines(text: Text, start: int, piece: int) -> Iterator[TextLine]:
             start = stop + 2
             continue
         offset = start
-        for line in characters[:cut].split("\n")[:-1]:
+        for line in characters[: cut - 1].split("\n"):
             size = 2 * _units(line)
             yield offset, _plain(line), _ending(size, True)
             offset += size + 2
-        let_go(data, start, offset)
+        if piece >= PIECE:
+            let_go(data, start, offset)
         start = offset
 
 

@@ -7,7 +7,7 @@ two. Android Studio puts a header before a message's first line and moves its ot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from parsers.logcat.encoding import LONGEST_LINE, Ending
@@ -31,11 +31,11 @@ class Messages(Protocol):
     def may_end_here(self) -> bool:
         """Whether a separator at this place would be logcat's, and not part of a message."""
 
-    def feed(self, offset: int, text: str, ending: Ending) -> Iterator[Entry]:
-        """Take a line; yield the message that it shows to be whole."""
+    def feed(self, offset: int, text: str, ending: Ending) -> Sequence[Entry]:
+        """Take a line; give the message that it shows to be whole, if it does."""
 
-    def finish(self) -> Iterator[Entry]:
-        """Yield the message that is under way when the section ends."""
+    def finish(self) -> Sequence[Entry]:
+        """Give the message that is under way when the section ends."""
 
 
 class LongMessages:
@@ -55,11 +55,12 @@ class LongMessages:
         """See :class:`Messages`."""
         return self._at_border
 
-    def feed(self, offset: int, text: str, ending: Ending) -> Iterator[Entry]:
+    def feed(self, offset: int, text: str, ending: Ending) -> Sequence[Entry]:
         """See :class:`Messages`."""
+        done: Sequence[Entry] = ()
         header = read_long_header(text) if self._at_border and text else None
         if header is not None:
-            yield from self.finish()
+            done = self.finish()
             self._header, self._offset, self._colored = header, offset, text.startswith("\x1b")
             self._lines = [header.message] if RecordFlag.TRUNCATED in header.flags else []
             self._size = 0
@@ -73,12 +74,13 @@ class LongMessages:
             self._size += len(text) + 1
         self._at_border = not text
         self._last_ending = ending
+        return done
 
-    def finish(self) -> Iterator[Entry]:
+    def finish(self) -> Sequence[Entry]:
         """See :class:`Messages`."""
         header, lines = self._header, self._lines
         if header is None:
-            return
+            return ()
         flags = header.flags
         if len(lines) > 1 and not lines[-1]:
             lines = lines[:-1]
@@ -90,7 +92,7 @@ class LongMessages:
         if self._colored:
             message = message.removesuffix(COLOR_END)
         self._header, self._lines = None, []
-        yield Entry(self._offset, Source.LONG, header._replace(message=message, flags=flags))
+        return (Entry(self._offset, Source.LONG, header._replace(message=message, flags=flags)),)
 
 
 class StudioMessages:
@@ -111,11 +113,12 @@ class StudioMessages:
         """See :class:`Messages`."""
         return True
 
-    def feed(self, offset: int, text: str, ending: Ending) -> Iterator[Entry]:
+    def feed(self, offset: int, text: str, ending: Ending) -> Sequence[Entry]:
         """See :class:`Messages`."""
+        done: Sequence[Entry] = ()
         line = self._form.read(text)
         if line is not None:
-            yield from self.finish()
+            done = self.finish()
             self._line, self._offset, self._lines = line, offset, [line.message]
             self._column, self._indent = len(text) - len(line.message), None
             self._size = self._empty = 0
@@ -125,6 +128,7 @@ class StudioMessages:
             self._rejects.add(offset, f"no line of the form {self._form.source.value}", text)
         if ending is Ending.DUMP_ENDS and self._line is not None:
             self._line = self._line._replace(flags=self._line.flags | RecordFlag.UNTERMINATED)
+        return done
 
     def _continues(self, text: str) -> bool:
         """Take a further line of the message under way, if it is one."""
@@ -140,9 +144,10 @@ class StudioMessages:
         self._empty = 0
         return True
 
-    def finish(self) -> Iterator[Entry]:
+    def finish(self) -> Sequence[Entry]:
         """See :class:`Messages`."""
-        if self._line is not None:
-            message = "\n".join(self._lines)
-            yield Entry(self._offset, self._form.source, self._line._replace(message=message))
+        line, lines = self._line, self._lines
         self._line, self._lines = None, []
+        if line is None:
+            return ()
+        return (Entry(self._offset, self._form.source, line._replace(message="\n".join(lines))),)

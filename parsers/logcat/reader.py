@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from parsers.dump import HEAD_BYTES, Buffer, Dump, DumpSettings
 from parsers.errors import DumpError
@@ -22,9 +22,9 @@ from parsers.logcat.binary import (
     is_binary_through_terminal,
     scan_binary,
 )
-from parsers.logcat.bugreport import LogSection, is_bugreport, log_sections, taken_on
+from parsers.logcat.bugreport import is_bugreport, log_sections, taken_on
 from parsers.logcat.clock import Clock
-from parsers.logcat.encoding import Ending, Text, lines, text_of
+from parsers.logcat.encoding import Charset, Ending, Text, lines, text_of
 from parsers.logcat.formats import TextFormat
 from parsers.logcat.messages import Entry
 from parsers.logcat.record import LogRecord, TimeConfidence
@@ -36,6 +36,8 @@ from parsers.logcat.years import YearPlan
 
 Scan = Callable[[Rejects], Iterator[Entry | Mark]]
 """Goes through a log from its beginning; each call anew."""
+
+_NAMED = 20
 
 
 def looks_like_logcat(head: bytes, name: str) -> bool:
@@ -89,9 +91,9 @@ def _records(
 def _scan_of(data: Buffer, head: bytes, form: TextFormat | None, notes: list[str], *, whole: bool) -> Scan:
     """Choose who goes through the dump."""
     if form is None and is_studio_json(head):
-        return lambda rejects: scan_studio_json(data, rejects)
+        return partial(scan_studio_json, data)
     if form is None and is_binary(head, whole=whole):
-        return lambda rejects: scan_binary(data, rejects)
+        return partial(scan_binary, data)
     if form is None and is_binary_through_terminal(head, whole=whole):
         if len(data) > LARGEST_UNDONE:
             raise DumpError(
@@ -100,53 +102,46 @@ def _scan_of(data: Buffer, head: bytes, form: TextFormat | None, notes: list[str
             )
         notes.append("A terminal had turned the line feeds of this binary log into CR LF; that was undone.")
         undone = Undone(data)
-        return lambda rejects: scan_binary(undone.data, rejects, undone.place)
+        return partial(scan_binary, undone.data, place=undone.place)
     text = text_of(data)
-    return lambda rejects: scan(text, rejects, form)
+    return partial(scan, text, named=form)
 
 
 def _of_log(
     scan_log: Scan, captured: date | None, settings: DumpSettings, rejects: Rejects, buffer: str | None = None
 ) -> Iterator[LogRecord]:
-    """Read one log; where the day of capture is known, go through it twice, since the years count back from its end."""
-    plan = None
-    if captured is not None:
+    """Read one log; a log without years is gone through twice, since they count back from its end."""
+
+    def plan_years(captured: date) -> YearPlan:
         plan = YearPlan(captured)
-        for stretch in days_of(scan_log(Rejects())):
+        for stretch in days_of(scan_log(Rejects(keep=False))):
             plan.add_stretch(stretch)
-    yield from records(scan_log(rejects), Clock(settings.timezone, plan), buffer)
+        return plan
+
+    clock = Clock(settings.timezone, partial(plan_years, captured) if captured else None)
+    return records(scan_log(rejects), clock, buffer)
 
 
 def _of_bugreport(data: Buffer, settings: DumpSettings, rejects: Rejects, notes: list[str]) -> Iterator[LogRecord]:
     captured = settings.capture_date or taken_on(data)
-    sections = list(log_sections(data))
-    names = ", ".join(section.name for section in sections[:20])
-    notes.append(f"A bug report: read are its {len(sections)} logs ({names}); its other sections are left out.")
-    for section in sections:
-        yield from _of_log(_scan_of_section(data, section), captured, settings, rejects, section.buffer)
-
-
-def _scan_of_section(data: Buffer, section: LogSection) -> Scan:
-    text = Text(data=data, charset=text_of(data).charset, start=section.start, end=section.end)
-    return lambda rejects: scan(text, rejects)
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What was read."""
-
-    sources: Counter[str]
-    confidences: Counter[TimeConfidence]
+    names: Counter[str] = Counter()
+    for section in log_sections(data):
+        names[section.name] += 1
+        text = Text(data=data, charset=Charset.UTF8, start=section.start, end=section.end)
+        yield from _of_log(partial(scan, text), captured, settings, rejects, section.buffer)
+    shown = ", ".join(itertools.islice(names, _NAMED))
+    notes.append(f"A bug report: read are its {names.total()} logs ({shown}); its other sections are left out.")
 
 
 def _noted(read: Iterator[LogRecord], notes: list[str]) -> Iterator[LogRecord]:
     """Pass records on; at the end, note which forms they had and what would have told more."""
-    tally = _Tally(sources=Counter(), confidences=Counter())
+    sources: Counter[str] = Counter()
+    confidences: Counter[TimeConfidence] = Counter()
     for record in read:
-        tally.sources[record.source.value] += 1
-        tally.confidences[record.time_confidence] += 1
+        sources[record.source.value] += 1
+        confidences[record.time_confidence] += 1
         yield record
-    forms = ", ".join(f"{count} of {source}" for source, count in tally.sources.items())
+    forms = ", ".join(f"{count} of {source}" for source, count in sources.items())
     notes.append(f"Records by form: {forms or 'none'}.")
-    if tally.confidences[TimeConfidence.NO_YEAR]:
+    if confidences[TimeConfidence.NO_YEAR]:
         notes.append("The log has no year. Say on which day it was taken (--capture-date) to get one.")

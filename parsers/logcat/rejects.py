@@ -14,12 +14,16 @@ class Rejects:
     a dump that is no log would otherwise take many times its size.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep: bool = True) -> None:
+        """Without ``keep`` nothing is collected: for a pass over a log that another follows."""
+        self._keep = keep
         self.items: list[Reject] = []
         self._in_a_row = 0
 
     def add(self, offset: int, reason: str, text: str | bytes) -> None:
         """Take a piece."""
+        if not self._keep:
+            return
         self._in_a_row += 1
         if self._in_a_row <= _LISTED_IN_A_ROW:
             data = text[:LONGEST_REJECT].encode(errors="surrogateescape") if isinstance(text, str) else text

@@ -39,9 +39,12 @@ _TIMED = frozenset({Source.THREADTIME, Source.TIME})
 
 _NEARLY_ALL = 0.9
 _AS_WELL = 0.8
-_PIECE = 1 << 13
+_PIECE = 1 << 11
 _FEW = 3
-_COLORED = re.compile(COLOR.removesuffix("?") + ".*" + re.escape(COLOR_END), re.DOTALL)
+_HEADER_START = re.compile(r"[\x1b\[ 0-9]|[VDIWEFSA?*][/(]")
+"""How a header of any form begins; most lines of a text that is no log do not."""
+_COLOR = re.compile(COLOR.removesuffix("?"))
+_COLORED = re.compile(_COLOR.pattern + ".*" + re.escape(COLOR_END), re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,18 @@ class Layout:
     """``raw`` only: each line is wrapped in a colour."""
     looked_at: int = SAMPLE
     """Lines that this rests on."""
+
+    def bare(self, line: str) -> str:
+        """Take what is not the log's from a line; of a colour, which may also begin a line of ``raw``, only the end."""
+        if self.line_end:
+            line = line.removesuffix(self.line_end)
+        if self.indent:
+            line = line.removeprefix(self.indent)
+        if line.startswith("\x1b") and self.format is not LONG:
+            if self.format is not RAW:
+                return line.removesuffix(COLOR_END)
+            return _COLOR.sub("", line, count=1).removesuffix(COLOR_END) if self.colored else line
+        return line
 
 
 def sniff(
@@ -161,7 +176,10 @@ def _format_of(sample: Sequence[str]) -> TextFormat | None:
         return None
     if LONG.read(spoken[0]) is not None:
         return LONG
-    counts = [fitting(spoken, form) for form in FORMATS]
+    candidates = [line for line in spoken if _HEADER_START.match(line)]
+    if not candidates:
+        return None
+    counts = [fitting(candidates, form) for form in FORMATS]
     best = max(counts)
     for form, count in zip(FORMATS, counts, strict=True):
         if count and count >= _AS_WELL * best and count >= form.share * len(spoken):

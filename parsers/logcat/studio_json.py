@@ -24,7 +24,7 @@ from parsers.logcat.text import Mark
 _LIST = re.compile(rb'"logcatMessages"\s{0,64}:\s{0,64}\[')
 _MESSAGE = re.compile(rb'\{\s{0,256}"header"\s{0,64}:')
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}]', re.DOTALL)
-_LONGEST_MESSAGE = 6 * LONGEST_LINE
+_LONGEST_MESSAGE = LONGEST_LINE
 _LEVELS = {"VERBOSE": "V", "DEBUG": "D", "INFO": "I", "WARN": "W", "ERROR": "E", "ASSERT": "A"}
 _MOST_SECONDS = 1 << 40
 _NANOSECONDS = 10**9
@@ -55,14 +55,18 @@ def scan_studio_json(data: Buffer, rejects: Rejects) -> Iterator[Entry | Mark]:
 
 def _end_of_object(data: Buffer, start: int) -> int | None:
     """Find where an object ends; ``None`` where it does not within the length of any message."""
-    depth = 0
-    for token in _TOKEN.finditer(data, start, start + _LONGEST_MESSAGE):
-        if token[0] == b"{":
+    depth, last = 0, b""
+    for number, match in enumerate(_TOKEN.finditer(data, start, start + _LONGEST_MESSAGE)):
+        token = match[0]
+        if token == b"{":
             depth += 1
-        elif token[0] == b"}":
+        elif token == b"}":
             depth -= 1
             if depth == 0:
-                return token.end()
+                return match.end()
+        elif token == b'"header"' and last == b"{" and number > 1:
+            return None  # another message begins
+        last = token
     return None
 
 

@@ -8,11 +8,11 @@ reject; only in ``raw`` an empty line is an entry, because that is how an empty 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from parsers.logcat.encoding import Ending, Text, lines
-from parsers.logcat.formats import COLOR_END, LONG, RAW, SEPARATOR, TextFormat
+from parsers.logcat.formats import LONG, SEPARATOR, TextFormat
 from parsers.logcat.messages import Entry, LongMessages, Messages, StudioMessages
 from parsers.logcat.record import RecordFlag
 from parsers.logcat.rejects import Rejects
@@ -62,18 +62,15 @@ class _Scan:
         for offset, line, ending in lines(self._text, self._text.start):
             layout = self._layout
             if layout is None:
+                if not self._behind_separator and not line.strip():
+                    continue
                 layout = self._begin(offset)
-            text = line.removesuffix(layout.line_end) if layout.line_end else line
-            if layout.indent:
-                text = text.removeprefix(layout.indent)
-            form = layout.format
-            if form is None or self._messages is not None or ending is Ending.TOO_LONG:
-                yield from self._slow(offset, text, ending)
+            form, text = layout.format, layout.bare(line)
+            if self._messages is not None or ending is Ending.TOO_LONG:
+                yield from self._of_message(offset, text, ending)
                 continue
-            if text.startswith("\x1b"):
-                text = _uncolored(text, layout)
-            entry = form.read(text)
-            if entry is None:
+            entry = None if form is None else form.read(text)
+            if form is None or entry is None:
                 yield from self._miss(offset, text)
                 continue
             if self._misses:
@@ -99,35 +96,30 @@ class _Scan:
             self._messages = StudioMessages(layout.format, self._rejects)
         return layout
 
-    def _slow(self, offset: int, text: str, ending: Ending) -> Iterator[Entry | Mark]:
-        """Take a line that is not an entry by itself."""
-        if ending is Ending.TOO_LONG:
-            self._rejects.add(offset, "line longer than any of a log", text)
-            return
+    def _of_message(self, offset: int, text: str, ending: Ending) -> Sequence[Entry | Mark]:
+        """Take a line that may be a part of a message, or one that is too long for any."""
         messages = self._messages
-        if messages is None:
-            yield from self._miss(offset, text)
-            return
-        separator = SEPARATOR.fullmatch(text) if messages.may_end_here() else None
+        if messages is None or ending is Ending.TOO_LONG:
+            self._rejects.add(offset, "line longer than any of a log", text)
+            return ()
+        separator = SEPARATOR.fullmatch(text) if text.startswith("-") and messages.may_end_here() else None
         if separator is None:
-            yield from messages.feed(offset, text, ending)
-            return
-        yield from messages.finish()
+            return messages.feed(offset, text, ending)
         self._messages = None
-        yield self._separate(separator)
+        return (*messages.finish(), self._separate(separator))
 
-    def _miss(self, offset: int, text: str) -> Iterator[Mark]:
+    def _miss(self, offset: int, text: str) -> Sequence[Mark]:
         """Take a line that does not fit the section's form."""
         separator = SEPARATOR.fullmatch(text.strip())
         if separator is not None:
-            yield self._separate(separator)
-            return
+            return (self._separate(separator),)
         if text and not text.isspace():
             self._rejects.add(offset, self._reason(), text)
         self._misses += 1
         limit = _MISSES if self._layout and self._layout.format else self._layout and self._layout.looked_at
         if self._misses >= (limit or 0):
             self._layout = None
+        return ()
 
     def _reason(self) -> str:
         form = self._layout and self._layout.format
@@ -137,10 +129,3 @@ class _Scan:
         self._layout = None
         self._behind_separator = True
         return Mark(separator[2], separator[1] == "beginning of")
-
-
-def _uncolored(text: str, layout: Layout) -> str:
-    """Take the colour from the end of a line that begins with one; in ``raw``, whose lines may do so anyway, from both."""
-    if layout.format is not RAW:
-        return text.removesuffix(COLOR_END)
-    return text[text.index("m") + 1 :].removesuffix(COLOR_END) if layout.colored else text
