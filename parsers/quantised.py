@@ -47,7 +47,7 @@ _QUANTISE, _DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
 def fold_quantisation(groups: Sequence[Group], graph: Graph) -> tuple[Group, ...]:
     """Take the nodes that quantise and dequantise into the layers that work on whole numbers between them."""
     flow = Flow(graph)
-    if not any(node.op == _DEQUANTISE for node in graph.nodes):
+    if not any(node.op in {_QUANTISE, _DEQUANTISE} for node in graph.nodes):
         return tuple(groups)
     wrapped = {group.head.name: taken for group in groups if (taken := _wrapped(group, flow)) is not None}
     members = {node.name: node for group in wrapped.values() for node in group.nodes}

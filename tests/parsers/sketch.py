@@ -51,7 +51,11 @@ class Sketch:
         graph = onnx.helper.make_graph(self.nodes, "sketch", self.inputs, outputs, self.weights)
         model = onnx.helper.make_model(
             graph,
-            opset_imports=[onnx.helper.make_opsetid("", self.opset), onnx.helper.make_opsetid("mine", 1)],
+            opset_imports=[
+                onnx.helper.make_opsetid("", self.opset),
+                onnx.helper.make_opsetid("mine", 1),
+                onnx.helper.make_opsetid("com.microsoft", 1),
+            ],
             ir_version=8,
         )
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
