@@ -162,9 +162,12 @@ def _write(pieces: Iterator[LogColumns], handle: BinaryIO, on_reject: Callable[[
 
 def _line_end(text: Text) -> str:
     """Give the carriage returns that end the lines, as the first lines behind the separators show."""
+    separator_end: str | None = None
     for offset, line, _ in lines(text, text.start):
-        if line.strip() and not SEPARATOR.fullmatch(line.strip()):
-            return sniff(text, offset, after_separator=True, named=THREADTIME).line_end
+        if SEPARATOR.fullmatch(line.strip()):
+            separator_end = "\r" * (len(line) - len(line.rstrip("\r")))
+        elif line.strip():
+            return sniff(text, offset, separator_end=separator_end, named=THREADTIME).line_end
     return ""
 
 

@@ -61,6 +61,7 @@ class LongMessages:
         header = read_long_header(text) if self._at_border and text else None
         if header is not None:
             done = self.finish()
+            self._rejects.end_row()
             self._header, self._offset, self._colored = header, offset, text.startswith("\x1b")
             self._lines = [header.message] if RecordFlag.TRUNCATED in header.flags else []
             self._size = 0
@@ -119,6 +120,7 @@ class StudioMessages:
         line = self._form.read(text)
         if line is not None:
             done = self.finish()
+            self._rejects.end_row()
             self._line, self._offset, self._lines = line, offset, [line.message]
             self._column, self._indent = len(text) - len(line.message), None
             self._size = self._empty = 0

@@ -79,7 +79,7 @@ def sniff(
     text: Text,
     offset: int,
     *,
-    after_separator: bool,
+    separator_end: str | None,
     named: TextFormat | None = None,
     last: Layout | None = None,
 ) -> Layout:
@@ -88,21 +88,21 @@ def sniff(
     Args:
         text: the log.
         offset: where the section begins.
-        after_separator: logcat's own separator stands before it.
+        separator_end: the carriage returns of logcat's own separator, where one stands before the section.
         named: the form, where it is known.
         last: the layout of the section before, which mostly goes on.
     """
     sample = _sample(text, offset)
     if last is not None and last.format and last.format.source in _TIMED and _goes_on(sample, last):
         return last
-    line_end = _line_end(sample)
+    line_end = _line_end(sample) if separator_end is None else separator_end
     plain = [line.removesuffix(line_end) for line in sample]
     indent = ""
     found = named or _format_of(plain)
     if found is None:
         indent = common_indent(plain)
         found = _format_of([line.removeprefix(indent) for line in plain]) if indent else None
-    if found is None and after_separator:
+    if found is None and separator_end is not None:
         found, indent = RAW, ""
     colored = found is RAW and bool(plain) and all(_COLORED.fullmatch(line) for line in plain if line)
     return Layout(

@@ -7,7 +7,6 @@ reject; only in ``raw`` an empty line is an entry, because that is how an empty 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -55,23 +54,24 @@ class _Scan:
         """``None`` where a section begins."""
         self._last: Layout | None = None
         self._messages: Messages | None = None
-        self._behind_separator = False
+        self._separator_end: str | None = None
+        """The carriage returns of the separator that the section stands behind; ``None`` where there is none."""
         self._misses = 0
 
     def run(self) -> Iterator[Entry | Mark]:
         for offset, line, ending in lines(self._text, self._text.start):
             layout = self._layout
             if layout is None:
-                if not self._behind_separator and not line.strip():
+                if self._separator_end is None and not line.strip():
                     continue
                 layout = self._begin(offset)
             form, text = layout.format, layout.bare(line)
             if self._messages is not None or ending is Ending.TOO_LONG:
-                yield from self._of_message(offset, text, ending)
+                yield from self._of_message(offset, line, ending)
                 continue
             entry = None if form is None else form.read(text)
             if form is None or entry is None:
-                yield from self._miss(offset, text)
+                yield from self._miss(offset, line)
                 continue
             if self._misses:
                 self._misses = 0
@@ -84,11 +84,11 @@ class _Scan:
 
     def _begin(self, offset: int) -> Layout:
         """Begin a section with the line at that byte."""
-        layout = sniff(self._text, offset, after_separator=self._behind_separator, named=self._named, last=self._last)
+        layout = sniff(self._text, offset, separator_end=self._separator_end, named=self._named, last=self._last)
         self._layout = layout
         if layout.format is not None:
             self._last = layout
-        self._behind_separator = False
+        self._separator_end = None
         self._misses = 0
         if layout.format is LONG:
             self._messages = LongMessages(self._rejects)
@@ -96,25 +96,25 @@ class _Scan:
             self._messages = StudioMessages(layout.format, self._rejects)
         return layout
 
-    def _of_message(self, offset: int, text: str, ending: Ending) -> Sequence[Entry | Mark]:
+    def _of_message(self, offset: int, line: str, ending: Ending) -> Sequence[Entry | Mark]:
         """Take a line that may be a part of a message, or one that is too long for any."""
-        messages = self._messages
-        if messages is None or ending is Ending.TOO_LONG:
-            self._rejects.add(offset, "line longer than any of a log", text)
+        messages, layout = self._messages, self._layout
+        if messages is None or layout is None or ending is Ending.TOO_LONG:
+            self._rejects.add(offset, "line longer than any of a log", line)
             return ()
-        separator = SEPARATOR.fullmatch(text) if text.startswith("-") and messages.may_end_here() else None
-        if separator is None:
-            return messages.feed(offset, text, ending)
+        mark = self._separator(line) if messages.may_end_here() else None
+        if mark is None:
+            return messages.feed(offset, layout.bare(line), ending)
         self._messages = None
-        return (*messages.finish(), self._separate(separator))
+        return (*messages.finish(), mark)
 
-    def _miss(self, offset: int, text: str) -> Sequence[Mark]:
+    def _miss(self, offset: int, line: str) -> Sequence[Mark]:
         """Take a line that does not fit the section's form."""
-        separator = SEPARATOR.fullmatch(text.strip())
-        if separator is not None:
-            return (self._separate(separator),)
-        if text and not text.isspace():
-            self._rejects.add(offset, self._reason(), text)
+        mark = self._separator(line)
+        if mark is not None:
+            return (mark,)
+        if line.strip():
+            self._rejects.add(offset, self._reason(), line)
         self._misses += 1
         limit = _MISSES if self._layout and self._layout.format else self._layout and self._layout.looked_at
         if self._misses >= (limit or 0):
@@ -125,7 +125,11 @@ class _Scan:
         form = self._layout and self._layout.format
         return f"no line of the form {form.source.value}" if form else NO_FORM
 
-    def _separate(self, separator: re.Match[str]) -> Mark:
+    def _separator(self, line: str) -> Mark | None:
+        """End the section where a line is a separator."""
+        found = SEPARATOR.fullmatch(line.strip()) if "-------" in line else None
+        if found is None:
+            return None
         self._layout = None
-        self._behind_separator = True
-        return Mark(separator[2], separator[1] == "beginning of")
+        self._separator_end = "\r" * (len(line) - len(line.rstrip("\r")))
+        return Mark(found[2], found[1] == "beginning of")
