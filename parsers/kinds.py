@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from parsers import onnx_dump, run_dump
 from parsers.dump import HEAD_BYTES, Buffer, Kind
 from parsers.errors import DumpError
 from parsers.facts import cpuinfo, getprop, meminfo
@@ -49,6 +50,8 @@ KINDS: tuple[Kind, ...] = (
     ncnn.KIND,
     mnn.KIND,
     *qualcomm.KINDS,
+    onnx_dump.KIND,
+    run_dump.KIND,
     logcat.KIND,
 )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import unquote
 
+from parsers.dump import Buffer
 from parsers.errors import RunLogError
 from parsers.logcat.tag_search import tag_search
 from parsers.logcat.threadtime import LogRecord, RecordFlag
@@ -67,7 +68,7 @@ def read_records(data: bytes) -> list[Record]:
     return sorted(records.values(), key=lambda record: record.number)
 
 
-def runner_lines(data: bytes) -> Iterator[tuple[LogRecord, Record]]:
+def runner_lines(data: Buffer) -> Iterator[tuple[LogRecord, Record]]:
     """Yield the whole lines of a log that are the runner's, and what each says, in the order of the log."""
     for line in tag_search(data, TAG):
         if RecordFlag.UNTERMINATED not in line.flags:
