@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from parsers.printable import printable
+
 if TYPE_CHECKING:
     from parsers.dump import Json
 
@@ -51,7 +53,18 @@ def cell(value: Json) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, str):
-        return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value)
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ",".join(str(item) for item in value)
+        return printable(value)
+    if isinstance(value, list):
+        return _list(value)
     return json.dumps(value)
+
+
+def _list(values: Sequence[Json]) -> str:
+    """Write words with commas, a shape as 1x3x224x224, shapes with semicolons."""
+    if all(isinstance(item, str) for item in values):
+        return printable(",".join(str(item) for item in values))
+    if all(isinstance(item, int) and not isinstance(item, bool) for item in values):
+        return "x".join(str(item) for item in values)
+    if all(isinstance(item, list) for item in values):
+        return ";".join(cell(item) for item in values)
+    return json.dumps(values)
