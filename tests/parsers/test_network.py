@@ -205,6 +205,28 @@ def test_a_matrix_product_over_a_sequence_keeps_its_rows_as_height():
     assert layer.weight_elements == 320
 
 
+def test_a_product_with_the_weights_in_front_sums_over_the_rows_of_what_it_reads():
+    sketch = Sketch((5, 32, 7), (9, 6))
+    product = sketch.node("MatMul", sketch.weight(10, 32), "x")
+    gemm = sketch.node("Gemm", sketch.weight(3, 9), "y")
+    turned = sketch.node("Gemm", sketch.weight(3, 6), "y", transB=1)
+
+    network = sketch.parse(product, gemm, turned)
+
+    assert [item.layer.in_channels for item in network.layers] == [32, 9, 6]
+    assert network.macs == 5 * 10 * 32 * 7 + 3 * 9 * 6 + 3 * 6 * 9
+    assert settings(network.layers[0].layer) == {"constant_operands": {"0": [10, 32]}}
+
+
+def test_a_product_of_two_activations_counts_every_head():
+    sketch = Sketch((2, 4, 5, 8), (2, 4, 8, 7))
+
+    network = sketch.parse(sketch.node("MatMul", "x", "y"))
+
+    assert network.macs == 2 * 4 * 5 * 8 * 7
+    assert network.layers[0].layer.weight_elements == 0
+
+
 def test_constants_shapes_identities_and_dropouts_are_no_layers():
     sketch = Sketch((1, 8, 2, 2))
     weight = sketch.node("Mul", sketch.weight(8, 8, 1, 1), sketch.weight(1))

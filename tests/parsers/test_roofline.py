@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -98,11 +99,64 @@ def test_a_gemm_multiplies_every_output_with_all_features():
         (elementwise("Transpose", inputs=1), 0),
         (elementwise("NobodyKnows", inputs=1), 30),
         (elementwise("GlobalAveragePool", inputs=1), 30),
+        (elementwise("LayerNormalization", inputs=1), 210),
+        (elementwise("Gather", inputs=1), 0),
     ],
     ids=lambda value: value.type if isinstance(value, Layer) else "",
 )
 def test_operators_without_multiplication_count_per_element(layer: Layer, expected: int):
     assert (macs(layer), flops(layer)) == (0, expected)
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes", "attributes", "expected"),
+    [
+        ("bhid,bhjd->bhij", ((2, 4, 5, 8), (2, 4, 7, 8)), {}, 2 * 4 * 5 * 7 * 8),
+        ("ij, jk -> ik", ((3, 4),), {"constant_operands": {"1": [4, 6]}}, 3 * 4 * 6),
+        ("ij,jk", ((4, 6),), {"constant_operands": {"0": [3, 4]}}, 3 * 4 * 6),
+        ("ii->i", ((5, 5),), {}, 0),  # takes a diagonal
+        ("...ij,...jk->...ik", ((2, 3, 4), (2, 4, 5)), {}, 0),  # says not which indices
+        ("ij,jk,kl->il", ((3, 4), (4, 5)), {}, 0),  # an operand is missing
+    ],
+)
+def test_an_einsum_multiplies_once_for_every_choice_of_its_indices(
+    equation: str, shapes: tuple[tuple[int, ...], ...], attributes: dict[str, object], expected: int
+):
+    layer = Layer(
+        type="Einsum",
+        in_channels=1,
+        channels=1,
+        input_volume=1,
+        output_volume=7,
+        input_shapes=shapes,
+        attributes=json.dumps({"equation": equation, **attributes}),
+    )
+
+    assert macs(layer) == expected
+    assert flops(layer) == (2 * expected or 7 * max(1, len(shapes) - 1))
+
+
+def test_attention_multiplies_queries_with_keys_and_weights_with_values():
+    heads, queries, keys, width = 4, 5, 7, 8
+    apart = ((2, heads, queries, width), *[(2, heads, keys, width)] * 2)
+    joined = ((2, queries, heads * width), *[(2, keys, heads * width)] * 2)
+
+    found = [
+        macs(
+            Layer(
+                type="Attention",
+                in_channels=1,
+                channels=1,
+                input_volume=1,
+                output_volume=1,
+                input_shapes=shapes,
+                output_shape=shapes[0],
+            )
+        )
+        for shapes in (apart, joined)
+    ]
+
+    assert found == [2 * heads * queries * keys * width * 2] * 2
 
 
 def test_pooling_counts_its_window():
@@ -152,6 +206,36 @@ def test_an_inverted_residual_that_does_not_expand_has_no_expansion():
 
     assert macs(block) == 64 * 4 * 9 + 64 * 4 * 6
     assert bytes_moved(block) == 4 * (256 + 384 + 2 * 4 * 64)
+
+
+def test_a_block_that_adds_its_input_reads_it_twice_and_what_is_beside_its_convolutions_counts():
+    block = Layer(
+        type="InvertedResidual",
+        in_channels=4,
+        channels=4,
+        height=8,
+        width=8,
+        out_height=8,
+        out_width=8,
+        kernel_height=3,
+        kernel_width=3,
+        idskip=1,
+        input_volume=256,
+        output_volume=256,
+        attributes='{"beside":{"elements":11,"flops":100,"macs":30}}',
+    )
+    convolutions = 64 * 4 * 9 + 64 * 4 * 4
+
+    assert (macs(block), flops(block)) == (convolutions + 30, 2 * convolutions + 100)
+    assert bytes_moved(block) == 4 * (256 + 256 + 2 * 256 + 256 + 11)
+
+
+def test_of_a_table_only_what_is_looked_up_is_read():
+    layer = Layer(
+        type="Gather", in_channels=1, channels=1, input_volume=16, output_volume=16 * 32, weight_elements=30_000 * 32
+    )
+
+    assert bytes_moved(layer) == 4 * (16 + 2 * 16 * 32)
 
 
 def test_bytes_are_inputs_outputs_and_weights_of_the_precision():
