@@ -71,7 +71,7 @@ class _Scan:
                 continue
             entry = None if form is None else form.read(text)
             if form is None or entry is None:
-                yield from self._miss(offset, line)
+                yield from self._miss(offset, line, layout)
                 continue
             if self._misses:
                 self._misses = 0
@@ -108,22 +108,19 @@ class _Scan:
         self._messages = None
         return (*messages.finish(), mark)
 
-    def _miss(self, offset: int, line: str) -> Sequence[Mark]:
+    def _miss(self, offset: int, line: str, layout: Layout) -> Sequence[Mark]:
         """Take a line that does not fit the section's form."""
         mark = self._separator(line)
         if mark is not None:
             return (mark,)
         if line.strip():
-            self._rejects.add(offset, self._reason(), line)
+            form = layout.format
+            reason = f"no line of the form {form.source.value}" if form else NO_FORM
+            self._rejects.add(offset, reason, layout.bare(line))
         self._misses += 1
-        limit = _MISSES if self._layout and self._layout.format else self._layout and self._layout.looked_at
-        if self._misses >= (limit or 0):
+        if self._misses >= (_MISSES if layout.format else layout.looked_at):
             self._layout = None
         return ()
-
-    def _reason(self) -> str:
-        form = self._layout and self._layout.format
-        return f"no line of the form {form.source.value}" if form else NO_FORM
 
     def _separator(self, line: str) -> Mark | None:
         """End the section where a line is a separator."""
