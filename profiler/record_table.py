@@ -23,7 +23,10 @@ _WIDEST = 40
 
 
 def print_table(records: Iterable[dict[str, Json]]) -> None:
-    """Print records under a line of their fields' names; where the fields change, under a new one."""
+    """Print records under a line of their fields' names, where the fields change under a new one.
+
+    A record that stands alone among others is printed a line a field.
+    """
     records = iter(records)
     for names, group in itertools.groupby(records, key=tuple):
         _print_group(names, group)
@@ -37,10 +40,14 @@ def print_fields(record: dict[str, Json]) -> None:
 
 
 def _print_group(names: Sequence[str], records: Iterator[dict[str, Json]]) -> None:
-    first = [[cell(record[name]) for name in names] for record in itertools.islice(records, _LOOKED_AT)]
-    widths = [min(max(map(len, column)), _WIDEST) for column in zip(names, *first, strict=True)]
+    first = list(itertools.islice(records, _LOOKED_AT))
+    if len(first) == 1:
+        print_fields(first[0])
+        return
+    cells = [[cell(record[name]) for name in names] for record in first]
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(names, *cells, strict=True)]
     rest = ([cell(record[name]) for name in names] for record in records)
-    for row in itertools.chain([list(names)], first, rest):
+    for row in itertools.chain([list(names)], cells, rest):
         typer.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
