@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from bench_live_activations import BYTES_PER_ELEMENT, TOLERANCE, Api, held
 
+from profiler.networks import build_network, network_graph
 from tests.parsers.sketch import Sketch
 
 
@@ -65,3 +68,10 @@ def test_of_several_results_the_first_may_lie_over_the_input_and_all_count():
     sketch.node("Split", wide, outputs=2, axis=1)
 
     assert sketch.parse("t1", "t1b").peak_live_elements == 48 + 48
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "mobilenet_v1", "mobilenet_v2", "resnet50"])
+def test_what_is_alive_at_once_is_what_onnx_runtimes_arena_has_given_out(name: str):
+    runtime = held(Api(), build_network(name))
+
+    assert BYTES_PER_ELEMENT * network_graph(name).peak_live_elements == pytest.approx(runtime.in_use, rel=TOLERANCE)
