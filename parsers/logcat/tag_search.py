@@ -1,39 +1,24 @@
 """The records of one tag out of a log of any size: its bytes are looked for first, and only the lines that hold them are read.
 
-A line whose tag is TAG holds `` TAG``. Of two neighbouring bytes of that text, one pair stands at an even place of the
-file wherever the line begins. So all two-byte words of the log are compared with two such pairs, one for either case, the
-rarest of each; hardly a word is then looked at twice. That is faster than Python's own search for bytes, and keeps pace
-with ``grep -F`` (``benchmarks/bench_parsers.py``). Whether the bytes stand in the tag's place, only the parser of records says.
+A line whose tag is TAG holds `` TAG``. The C library's own search for bytes, ``memmem``, finds it in a mapped file without a
+copy, at more than the speed of ``grep -F`` (``benchmarks/bench_parsers.py``); where there is no such function, Python's takes its
+place. Whether the bytes stand in the tag's place, only the parser of records says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import ctypes
+from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from parsers.dump import HEAD_BYTES, Buffer
 from parsers.logcat.slices import let_go
 from parsers.logcat.threadtime import LogRecord, parse_line, parse_threadtime
 
-_CHUNK_BYTES = 1 << 18
-"""So much is compared at once: it stays in the processor's cache."""
-_LET_GO_BYTES = 1 << 25
-"""So much is let go of at once: each time costs."""
-_FEW = 64
-"""Places that are sooner looked at one by one than all at once."""
-_WORD = np.dtype("<u2")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pair:
-    """Two neighbouring bytes of the text that is looked for."""
-
-    at: int
-    """Where in the text they stand."""
-    word: np.uint16
+_WINDOW_BYTES = 1 << 25
+"""So much is looked through, and then let go of, at once: each time costs."""
 
 
 def tag_search(data: Buffer, tag: str) -> Iterator[LogRecord]:
@@ -46,7 +31,7 @@ def tag_search(data: Buffer, tag: str) -> Iterator[LogRecord]:
         tag: as a record has it.
     """
     text = b" " + tag.encode(errors="surrogateescape")
-    if len(text) <= _WORD.itemsize:
+    if not tag:
         yield from (record for record in parse_threadtime(data) if record.tag == tag)
         return
     first_line = bytes(data[:HEAD_BYTES]).partition(b"\n")[0]
@@ -60,41 +45,37 @@ def tag_search(data: Buffer, tag: str) -> Iterator[LogRecord]:
 
 def _lines_with(data: Buffer, text: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that hold a text, with their newlines, and where they begin."""
-    pairs = tuple(_rarest(data, text, parity) for parity in (0, 1))
-    masks = np.empty((2, _CHUNK_BYTES // 2), bool)
-    start = end = let_go_from = 0
-    for chunk in range(0, len(data), _CHUNK_BYTES):
-        for place in _places(data, chunk, text, pairs, masks):
-            if place < end or data[place : place + len(text)] != text:
-                continue
+    end = 0
+    for window in range(0, len(data), _WINDOW_BYTES):
+        stop = min(len(data), window + _WINDOW_BYTES + len(text) - 1)
+        while (place := _find(data, text, max(window, end), stop)) >= 0:
             start = data.rfind(b"\n", end, place) + 1 or end
             end = data.find(b"\n", place) + 1 or len(data)
             yield start, bytes(data[start:end])
-        if chunk - let_go_from >= _LET_GO_BYTES:
-            let_go(data, let_go_from, chunk)
-            let_go_from = chunk
+        let_go(data, window, window + _WINDOW_BYTES)
 
 
-def _rarest(data: Buffer, text: bytes, parity: int) -> _Pair:
-    """Choose, of the pairs at even or at odd places of the text, the one that the log's beginning holds least often."""
-    sample = np.frombuffer(data, _WORD, count=min(len(data), _CHUNK_BYTES) // 2)
-    pairs = [
-        _Pair(at=at, word=np.frombuffer(text, _WORD, count=1, offset=at)[0]) for at in range(parity, len(text) - 1, 2)
-    ]
-    return min(pairs, key=lambda pair: np.count_nonzero(sample == pair.word))
+def _find(data: Buffer, text: bytes, start: int, stop: int) -> int:
+    """Find where a text first stands wholly between two places; -1 where it does not.
 
-
-def _places(data: Buffer, start: int, text: bytes, pairs: tuple[_Pair, ...], masks: NDArray[np.bool_]) -> list[int]:
-    """Find where the text may begin, in order: wherever a word of the chunk is one of the pairs.
-
-    The arrays over the data do not outlive the call, since a mapped file could not be closed meanwhile.
+    The array over the data does not outlive the call, since a mapped file could not be closed meanwhile.
     """
-    words = np.frombuffer(data, _WORD, offset=start, count=min(len(data) - start, _CHUNK_BYTES) // 2)
-    found, also = (np.equal(words, pair.word, out=mask[: len(words)]) for pair, mask in zip(pairs, masks, strict=True))
-    found |= also
-    words_at = start + 2 * np.flatnonzero(found)
-    places = np.concatenate([words_at - pair.at for pair in pairs])
-    if len(places) > _FEW:
-        places = places[(places >= 0) & (places < len(data))]
-        places = places[np.frombuffer(data, np.uint8)[places] == text[0]]
-    return sorted(places.tolist())
+    memmem = _memmem()
+    if memmem is None or stop - start < len(text):
+        return data.find(text, start, stop)
+    begin = np.frombuffer(data, np.uint8, count=stop - start, offset=start).ctypes.data
+    found = memmem(begin, stop - start, text, len(text))
+    return -1 if found is None else start + found - begin
+
+
+@cache
+def _memmem() -> Callable[[int, int, bytes, int], int | None] | None:
+    """Give the C library's search for bytes, where it has one."""
+    try:
+        function = ctypes.CDLL(None).memmem
+    except (AttributeError, OSError, TypeError):  # no such function; no library by that name, as on Windows
+        return None
+    function.restype = ctypes.c_void_p
+    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+    search: Callable[[int, int, bytes, int], int | None] = function
+    return search

@@ -37,8 +37,14 @@ def test_the_records_are_those_of_the_whole_log_with_that_tag(
     assert list(tag_search(log, tag)) == expected(log, tag)
 
 
-def test_a_line_across_the_border_of_two_chunks_is_found_once() -> None:
-    border = module._CHUNK_BYTES
+@pytest.mark.parametrize("has_memmem", [True, False])
+def test_a_line_across_the_border_of_two_windows_is_found_once(
+    monkeypatch: pytest.MonkeyPatch, *, has_memmem: bool
+) -> None:
+    border = 4096
+    monkeypatch.setattr(module, "_WINDOW_BYTES", border)
+    if not has_memmem:
+        monkeypatch.setattr(module, "_memmem", lambda: None)
     for before in range(border - len(LINE) - 1, border + 1):
         log = b"x" * (before - 1) + b"\n" + LINE * 2
 
@@ -56,7 +62,7 @@ def test_a_tag_that_only_the_message_names_is_no_record_of_the_tag() -> None:
 def test_a_mapped_log_is_searched_as_one_in_memory_and_can_be_closed_in_the_middle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LET_GO_BYTES", module._CHUNK_BYTES)
+    monkeypatch.setattr(module, "_WINDOW_BYTES", 1 << 16)
     log = (LINE + HEADER + b"libc    : " + b"x" * 1000 + b"\n") * 1000
     (tmp_path / "a.log").write_bytes(log)
 
