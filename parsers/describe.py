@@ -15,8 +15,8 @@ from typing import TypedDict
 
 from parsers.errors import NetworkError
 from parsers.fusion import Group, clip_bounds, operator_name
+from parsers.onnx_flat import UNKNOWN, Tensor
 from parsers.onnx_graph import Graph, Node
-from parsers.onnx_shapes import UNKNOWN, Tensor
 from parsers.onnx_values import Attribute
 from parsers.operators import CONV, DEPTHWISE_CONV, GROUPED_CONV, Family, family_of
 from parsers.schema import Layer, Shape

@@ -81,7 +81,8 @@ def parse_network(model: onnx.ModelProto, *, name: str, blocks: bool = False) ->
     groups = fold_quantisation(group_nodes(graph), graph)
     layers = tuple(_network_layer(group, describe(group, graph), graph) for group in groups)
     peak = peak_live_elements(layers, graph)
-    unknown = tuple(tensor for item in layers for tensor in item.outputs if not graph.tensor(tensor).is_known)
+    tensors = dict.fromkeys(tensor for item in layers for tensor in (*item.inputs, *item.outputs))
+    unknown = tuple(tensor for tensor in tensors if not graph.tensor(tensor).is_known)
     if blocks:
         layers = group_blocks(layers, leaving=frozenset(graph.outputs))
     return Network(name=name, layers=layers, peak_live_elements=peak, unknown=unknown)
@@ -93,16 +94,17 @@ def require_shapes(network: Network) -> Network:
     Raises:
         NetworkError: a shape that is not known before the network runs.
     """
-    for item in network.layers:
-        for tensor in item.outputs:
-            if tensor in network.unknown:
-                made_by = f"made by {on_one_line(item.layer.type)} {item.name!r}"
-                message = f"{network.name}: the shape of tensor {tensor!r} ({made_by})"
-                advice = (
-                    "Only networks of fixed shapes can be priced; add the shape to the file's value_info if it is one."
-                )
-                raise NetworkError(f"{message} is not known before the network runs. {advice}")
-    return network
+    if not network.unknown:
+        return network
+    tensor = network.unknown[0]
+    made_by = next(
+        (f"made by {on_one_line(item.layer.type)} {item.name!r}" for item in network.layers if tensor in item.outputs),
+        "an input",
+    )
+    message = f"{network.name}: the shape of tensor {tensor!r} ({made_by}) is not known before the network runs."
+    raise NetworkError(
+        f"{message} Only networks of fixed shapes can be priced; if it is one, add it to the file's value_info."
+    )
 
 
 def _network_layer(group: Group, description: Description, graph: Graph) -> NetworkLayer:

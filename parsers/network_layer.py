@@ -12,7 +12,7 @@ class NetworkLayer:
     """One layer and the graph nodes that it stands for."""
 
     name: str
-    """Unique within the network: the name of its first node."""
+    """Unique within the network: the name of one of its nodes, mostly of that which gives it its type."""
     layer: Layer
     nodes: tuple[str, ...]
     """All graph nodes it covers, in order; a runtime's profile names some of them."""

@@ -15,7 +15,8 @@ import onnx
 from onnx import GraphProto, NodeProto
 
 from parsers.errors import NetworkError
-from parsers.onnx_shapes import SMALL, UNKNOWN, Shapes, Tensor, read_shapes, tensor_of
+from parsers.onnx_flat import SMALL, UNKNOWN, FlatModel, Tensor, tensor_of
+from parsers.onnx_shapes import read_shapes
 from parsers.onnx_twins import twin_of
 from parsers.onnx_values import (
     REFERENCE_OPSET,
@@ -83,7 +84,7 @@ class Graph:
     """Constants that are kept as integers, and dequantised while loading."""
 
     def tensor(self, name: str) -> Tensor:
-        """Give a tensor's shape and precision; :data:`~parsers.onnx_shapes.UNKNOWN` where the network must run first."""
+        """Give a tensor's shape and precision; :data:`~parsers.onnx_flat.UNKNOWN` where the network must run first."""
         return self.tensors.get(name, UNKNOWN)
 
 
@@ -132,33 +133,33 @@ class _Reduction:
     nodes: list[Node]
 
 
-def _reduce(shapes: Shapes) -> Graph:
-    tensors = {name: tensor_of(value) for name, value in (shapes.known | shapes.weights).items()}
-    tensors |= {key: Tensor(shape=value.shape, precision=value.dtype.name) for key, value in shapes.values.items()}
-    constants = shapes.weights.keys() | shapes.values.keys()
+def _reduce(flat: FlatModel) -> Graph:
+    tensors = {name: tensor_of(value) for name, value in (flat.known | flat.weights).items()}
+    tensors |= {key: Tensor(shape=value.shape, precision=value.dtype.name) for key, value in flat.values.items()}
+    constants = flat.weights.keys() | flat.values.keys()
     reduction = _Reduction(constants=constants, tensors=tensors, alias_of={}, dequantised=set(), nodes=[])
-    for proto in shapes.nodes:
-        _take(proto, reduction, shapes)
+    for proto in flat.nodes:
+        _take(proto, reduction, flat)
     if not reduction.nodes:
-        raise NetworkError(f"{shapes.name} has no operators that depend on its inputs: there is nothing to run.")
+        raise NetworkError(f"{flat.name} has no operators that depend on its inputs: there is nothing to run.")
     alias_of = reduction.alias_of
     return Graph(
-        name=shapes.name,
+        name=flat.name,
         nodes=tuple(reduction.nodes),
-        inputs=tuple(value.name for value in shapes.inputs),
-        outputs=tuple(alias_of.get(value.name, value.name) for value in shapes.outputs),
+        inputs=tuple(value.name for value in flat.inputs),
+        outputs=tuple(alias_of.get(value.name, value.name) for value in flat.outputs),
         tensors=tensors,
         aliases=_inverted(alias_of),
         scalars={
             name: float(value.ravel()[0])
-            for name, value in shapes.values.items()
+            for name, value in flat.values.items()
             if value.size == 1 and value.dtype.kind == "f"
         },
         dequantised=frozenset(reduction.dequantised),
     )
 
 
-def _take(proto: NodeProto, reduction: _Reduction, shapes: Shapes) -> None:
+def _take(proto: NodeProto, reduction: _Reduction, flat: FlatModel) -> None:
     """Take a node as a constant, as another name, or as one that runs."""
     constants, alias_of = reduction.constants, reduction.alias_of
     inputs = tuple(alias_of.get(tensor, tensor) for tensor in (*proto.input, *_captured(proto)))
@@ -171,7 +172,7 @@ def _take(proto: NodeProto, reduction: _Reduction, shapes: Shapes) -> None:
     elif is_standard and proto.op_type in _ALIASES and inputs and inputs[0] and outputs and outputs[0]:
         alias_of[outputs[0]] = inputs[0]
     else:
-        reduction.nodes.append(_node(proto, inputs, reduction, shapes))
+        reduction.nodes.append(_node(proto, inputs, reduction, flat))
 
 
 def _inverted(alias_of: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -203,13 +204,13 @@ def _is_constant(proto: NodeProto, inputs: tuple[str, ...], constants: set[str])
     return bool(given) and not captures and all(tensor in constants for tensor in given)
 
 
-def _node(proto: NodeProto, inputs: tuple[str, ...], reduction: _Reduction, shapes: Shapes) -> Node:
+def _node(proto: NodeProto, inputs: tuple[str, ...], reduction: _Reduction, flat: FlatModel) -> Node:
     """Describe a node that runs, as the standard operator that it is."""
     op, domain = proto.op_type, proto.domain
     if (twin := twin_of(proto)) is not None:
         op, domain = twin.op, ""
         inputs = tuple(inputs[position] for position in twin.operand_positions(inputs))
-    schema = schema_of(op, domain, shapes.opsets.get(domain, 1))
+    schema = schema_of(op, domain, flat.opsets.get(domain, 1))
     settings: dict[str, Attribute] = {}
     weights: dict[int, str] = {}
     for index, tensor in enumerate(inputs):
@@ -217,8 +218,8 @@ def _node(proto: NodeProto, inputs: tuple[str, ...], reduction: _Reduction, shap
             continue
         if not _is_setting(op, reduction.tensors[tensor]):
             weights[index] = tensor
-        elif tensor in shapes.values and shapes.values[tensor].size <= SMALL and schema and index < len(schema.inputs):
-            settings[schema.inputs[index].name] = plain_array(shapes.values[tensor])
+        elif tensor in flat.values and flat.values[tensor].size <= SMALL and schema and index < len(schema.inputs):
+            settings[schema.inputs[index].name] = plain_array(flat.values[tensor])
     return Node(
         name=proto.name,
         op=op,

@@ -104,7 +104,7 @@ def _twin_nodes(node: NodeProto, twin: Twin, opset: int) -> Iterator[NodeProto]:
 
 def _set_apart(node: NodeProto, opset: int) -> NodeProto:
     """Put a node, or nodes in its graphs, that ONNX's domain does not have into a domain of their own."""
-    is_unknown = not node.domain and not _is_known(node.op_type, opset)
+    is_unknown = not node.domain and not _has(node.op_type, opset)
     if not is_unknown and not any(graphs_in(attribute) for attribute in node.attribute):
         return node
     copy = NodeProto()
@@ -118,5 +118,10 @@ def _set_apart(node: NodeProto, opset: int) -> NodeProto:
     return copy
 
 
-def _is_known(op: str, opset: int) -> bool:
+def is_known(node: NodeProto, opset: int) -> bool:
+    """Tell whether ONNX has a node's operator."""
+    return not node.domain and _has(node.op_type, opset)
+
+
+def _has(op: str, opset: int) -> bool:
     return onnx.defs.has(op, opset) and not onnx.defs.get_schema(op, opset).deprecated

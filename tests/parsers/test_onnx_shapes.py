@@ -234,6 +234,26 @@ def test_shapes_in_the_file_that_are_wrong_are_not_believed():
     assert volumes(parse_network(model, name="sketch")) == [("Conv", 144, 128), ("Softmax", 128, 128)]
 
 
+def test_of_shapes_in_the_file_that_are_wrong_those_of_unknown_operators_are_kept():
+    sketch = Sketch((1, 4, 6, 6))
+    fancy = sketch.node("Fancy", sketch.convolution("x", 8, 4, 3, 3), domain="mine")
+    model = sketch.model(sketch.convolution(fancy, 2, 3, 1, 1))
+    for name, shape in (("t0", (1, 8, 6, 6)), (fancy, (1, 3, 2, 2))):
+        model.graph.value_info.append(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+
+    assert volumes(parse_network(model, name="sketch")) == [("Conv", 144, 128), ("Fancy", 128, 12), ("Conv", 12, 8)]
+
+
+def test_a_sequence_that_comes_in_is_not_known():
+    network = parse("""
+        <ir_version: 8, opset_import: ["": 17]>
+        net (seq(float[2,3]) s) => (int64 n) { n = SequenceLength (s) }""")
+
+    assert network.unknown == ("s",)
+    with pytest.raises(NetworkError, match=r"the shape of tensor 's' \(an input\) is not known"):
+        require_shapes(network)
+
+
 def test_a_tensor_that_two_nodes_make_is_refused():
     sketch = Sketch((1, 4))
     model = sketch.model(sketch.node("Relu", "x"))
