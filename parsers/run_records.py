@@ -15,8 +15,8 @@ from urllib.parse import unquote
 
 from parsers.dump import Buffer
 from parsers.errors import RunLogError
+from parsers.logcat.record import LogRecord, RecordFlag
 from parsers.logcat.tag_search import tag_search
-from parsers.logcat.threadtime import LogRecord, RecordFlag
 
 TAG = "AutoCoMET"
 

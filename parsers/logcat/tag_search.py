@@ -14,8 +14,9 @@ from functools import cache
 import numpy as np
 
 from parsers.dump import HEAD_BYTES, Buffer
+from parsers.logcat.record import LogRecord
 from parsers.logcat.slices import let_go
-from parsers.logcat.threadtime import LogRecord, parse_line, parse_threadtime
+from parsers.logcat.threadtime import parse_line, parse_threadtime
 
 _WINDOW_BYTES = 1 << 25
 """So much is looked through, and then let go of, at once: each time costs."""

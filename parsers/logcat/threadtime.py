@@ -1,64 +1,22 @@
-"""Android's log, as ``logcat -v threadtime`` prints it, into records.
+"""Single lines of ``threadtime``, for those who know that a log has that form and need no time resolved.
 
-A line is a record: the text form does not say where a message of several lines begins. Nothing is guessed: a line that
-does not fit is a :class:`Reject` with its place. The module knows no tag and no message; what the runner's records say
-is read in :mod:`parsers.runlog`.
+That is how the runner's own log is read (:mod:`parsers.run_records`), whose times stand in its messages. All other logs go
+through :mod:`parsers.logcat.reader`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Flag, auto
-from mmap import mmap
+
+from parsers.dump import HEAD_BYTES, LONGEST_REJECT, Buffer, Reject
+from parsers.logcat.assembly import flags_of
+from parsers.logcat.formats import SEPARATOR, THREADTIME
+from parsers.logcat.record import LogRecord, RecordFlag, TimeConfidence
+
+_REASON = "no line of the form threadtime"
 
 
-class RecordFlag(Flag):
-    """What a reader should know of a record before relying on it."""
-
-    NONE = 0
-    TAG_AMBIGUOUS = auto()
-    """``": "`` stands more than once, and a tag may hold one: tag and message were parted at the first."""
-    INVALID_UTF8 = auto()
-    """Bytes that are no UTF-8 stand in the text as lone surrogates (``surrogateescape``), so none is lost."""
-    UNTERMINATED = auto()
-    """The data end before the line does: it may have been longer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRecord:
-    """One line of the log."""
-
-    offset: int
-    """Byte at which the line begins."""
-    date: str
-    """``MM-DD`` as it stands; the year is not in the log."""
-    time: str
-    """``HH:MM:SS.mmm`` as it stands, in the device's local time."""
-    pid: int
-    tid: int
-    priority: str
-    """One of ``VDIWEFAS``."""
-    tag: str
-    message: str
-    flags: RecordFlag = RecordFlag.NONE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reject:
-    """One line that is no record."""
-
-    offset: int
-    line: bytes
-
-
-_THREADTIME = re.compile(rb"(\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{3}) +(\d{1,10}) +(\d{1,10}) ([VDIWEFAS]) (.*)", re.DOTALL)
-_SEPARATOR = re.compile(rb"--------- (?:beginning of|switch to) [a-z]+")
-_TAG_WIDTH = 8  # shorter tags are padded to it
-
-
-def parse_threadtime(data: bytes | mmap, *, rejects: list[Reject] | None = None) -> Iterator[LogRecord]:
+def parse_threadtime(data: Buffer, *, rejects: list[Reject] | None = None) -> Iterator[LogRecord]:
     """Read the records of a log, in its order.
 
     Empty lines and logcat's own separators (``--------- beginning of main``) are neither records nor rejects. Where the
@@ -68,23 +26,17 @@ def parse_threadtime(data: bytes | mmap, *, rejects: list[Reject] | None = None)
         data: the log, in memory or mapped.
         rejects: takes the lines that are no records, as they are met.
     """
-    line_end = b"\r" if _first_line(data).endswith(b"\r") else b""
+    carriage_return = b"\r" if bytes(data[:HEAD_BYTES]).partition(b"\n")[0].endswith(b"\r") else b""
     for offset, line, terminated in _lines(data):
-        text = line.removesuffix(line_end)
-        if not text or _SEPARATOR.fullmatch(text):
-            continue
+        text = line.removesuffix(carriage_return)
         record = parse_line(offset, text, terminated=terminated)
         if record is not None:
             yield record
-        elif rejects is not None:
-            rejects.append(Reject(offset=offset, line=line))
+        elif rejects is not None and text and not SEPARATOR.fullmatch(_decoded(text)):
+            rejects.append(Reject(offset=offset, reason=_REASON, text=text[:LONGEST_REJECT]))
 
 
-def _first_line(data: bytes | mmap) -> bytes:
-    return bytes(data[: max(data.find(b"\n"), 0)])
-
-
-def _lines(data: bytes | mmap) -> Iterator[tuple[int, bytes, bool]]:
+def _lines(data: Buffer) -> Iterator[tuple[int, bytes, bool]]:
     """Yield each line's offset, its bytes without the newline, and whether it has one."""
     start = 0
     while start < len(data):
@@ -97,39 +49,33 @@ def _lines(data: bytes | mmap) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def parse_line(offset: int, line: bytes, *, terminated: bool) -> LogRecord | None:
-    """Read one line, without what ends it; ``None`` where it is no record."""
-    match = _THREADTIME.fullmatch(line)
-    if match is None:
+    """Read a line without its end; ``None`` where it is no record. Its time is not resolved.
+
+    Args:
+        offset: byte at which it begins, for the record.
+        line: the line.
+        terminated: whether a newline stands behind it in the log.
+    """
+    read = THREADTIME.read(_decoded(line))
+    if read is None:
         return None
-    date, time, pid, tid, priority, rest = match.groups()
-    tag, colon, message = rest.partition(b": ")
-    if not colon:
-        return None
-    if len(tag) == _TAG_WIDTH:
-        tag = tag.rstrip(b" ")
-    flags = RecordFlag.NONE
-    if b": " in message:
-        flags |= RecordFlag.TAG_AMBIGUOUS
-    if not _is_utf8(rest):
-        flags |= RecordFlag.INVALID_UTF8
-    if not terminated:
-        flags |= RecordFlag.UNTERMINATED
+    flags = read.flags if terminated else read.flags | RecordFlag.UNTERMINATED
     return LogRecord(
+        source=THREADTIME.source,
         offset=offset,
-        date=date.decode(),
-        time=time.decode(),
-        pid=int(pid),
-        tid=int(tid),
-        priority=priority.decode(),
-        tag=tag.decode(errors="surrogateescape"),
-        message=message.decode(errors="surrogateescape"),
-        flags=flags,
+        buffer=None,
+        raw_time=read.raw_time,
+        time=None,
+        time_confidence=TimeConfidence.NONE,
+        priority=read.priority,
+        uid=read.uid,
+        pid=read.pid,
+        tid=read.tid,
+        tag=read.tag,
+        message=read.message,
+        flags=flags_of(read.tag, read.message, flags),
     )
 
 
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _decoded(line: bytes) -> str:
+    return line.decode(errors="surrogateescape")

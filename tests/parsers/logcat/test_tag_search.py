@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from parsers.dump import mapped
 from parsers.logcat import tag_search as module
+from parsers.logcat.record import LogRecord
 from parsers.logcat.tag_search import tag_search
-from parsers.logcat.threadtime import LogRecord, parse_threadtime
+from parsers.logcat.threadtime import parse_threadtime
 
 HEADER = b"12-31 23:59:59.998  1234 31256 I "
 LINE = HEADER + b"AutoCoMET: 1 conv 0 start\n"
