@@ -15,8 +15,11 @@ class Flow:
     graph: Graph
     makers: dict[str, Node] = field(default_factory=dict)
     readers: dict[str, list[Node]] = field(default_factory=dict)
+    leaving: frozenset[str] = frozenset()
+    """Tensors that leave the network."""
 
     def __post_init__(self) -> None:
+        self.leaving = frozenset(self.graph.outputs)
         for node in self.graph.nodes:
             self.makers.update(dict.fromkeys(node.outputs, node))
             for tensor in filter(None, node.inputs):
@@ -30,7 +33,7 @@ class Flow:
     def only_reader(self, tensor: str) -> Node | None:
         """Give the one node that reads a tensor, where nobody else does and it leaves the network nowhere."""
         readers = self.readers.get(tensor, [])
-        return readers[0] if len(readers) == 1 and tensor not in self.graph.outputs else None
+        return readers[0] if len(readers) == 1 and tensor not in self.leaving else None
 
     def follower(self, node: Node) -> Node | None:
         """Give the node that may run with one: it alone reads the result, which is neither quantised nor unknown."""
@@ -41,4 +44,4 @@ class Flow:
     def is_read_within(self, tensor: str, nodes: Sequence[Node]) -> bool:
         """Tell whether nobody but these nodes reads a tensor."""
         names = {node.name for node in nodes}
-        return tensor not in self.graph.outputs and all(node.name in names for node in self.readers.get(tensor, ()))
+        return tensor not in self.leaving and all(node.name in names for node in self.readers.get(tensor, ()))

@@ -21,23 +21,28 @@ def peak_live_elements(layers: Sequence[NetworkLayer], graph: Graph) -> int:
     """Count the activation elements that are alive at once, at most; what lies within a layer is not counted."""
     last_read = {tensor: step for step, item in enumerate(layers) for tensor in item.inputs}
     last_read |= dict.fromkeys(graph.outputs, len(layers))
-    alive = {tensor: graph.tensor(tensor).volume for tensor in graph.inputs if tensor in last_read}
-    peak = 0
+    given = frozenset(graph.inputs)
+    alive = {tensor for tensor in given if tensor in last_read}
+    elements = peak = sum(graph.tensor(tensor).volume for tensor in alive)
     for step, item in enumerate(layers):
-        spare = (tensor for tensor in _may_be_overwritten(item) if last_read[tensor] == step)
-        over = next((tensor for tensor in spare if _fits(graph, tensor, item.outputs[0])), None)
-        if over is not None:
-            alive.pop(over, None)
-        alive |= {tensor: graph.tensor(tensor).volume for tensor in item.outputs}
-        peak = max(peak, sum(alive.values()))
-        alive = {tensor: volume for tensor, volume in alive.items() if last_read.get(tensor, step) > step}
+        spare = (tensor for tensor in _may_be_overwritten(item) if last_read[tensor] == step and tensor not in given)
+        gone = {next((tensor for tensor in spare if _fits(graph, tensor, item.outputs[0])), "")} & alive
+        made = set(item.outputs) - alive
+        alive -= gone
+        alive |= made
+        elements += sum(graph.tensor(tensor).volume for tensor in made)
+        elements -= sum(graph.tensor(tensor).volume for tensor in gone)
+        peak = max(peak, elements)
+        dead = {tensor for tensor in (*item.inputs, *item.outputs) if last_read.get(tensor, step) <= step} & alive
+        elements -= sum(graph.tensor(tensor).volume for tensor in dead)
+        alive -= dead
     return peak
 
 
 def _fits(graph: Graph, tensor: str, result: str) -> bool:
-    """Tell whether a result takes exactly the room of a tensor that the network made itself."""
+    """Tell whether a result takes exactly the room of a tensor."""
     read, made = graph.tensor(tensor), graph.tensor(result)
-    return tensor not in graph.inputs and (read.volume, read.precision) == (made.volume, made.precision)
+    return (read.volume, read.precision) == (made.volume, made.precision)
 
 
 def _may_be_overwritten(item: NetworkLayer) -> tuple[str, ...]:
