@@ -15,11 +15,13 @@ import numpy as np
 
 from parsers.dump import HEAD_BYTES, Buffer
 from parsers.logcat.record import LogRecord
-from parsers.logcat.slices import let_go
+from parsers.logcat.slices import fetch, let_go
 from parsers.logcat.threadtime import parse_line, parse_threadtime
 
-_WINDOW_BYTES = 1 << 25
-"""So much is looked through, and then let go of, at once: each time costs."""
+_WINDOW_BYTES = 1 << 22
+"""So much is looked through at once."""
+_LET_GO_BYTES = 1 << 27
+"""So much is let go of at once: each time costs."""
 
 
 def tag_search(data: Buffer, tag: str) -> Iterator[LogRecord]:
@@ -46,27 +48,37 @@ def tag_search(data: Buffer, tag: str) -> Iterator[LogRecord]:
 
 def _lines_with(data: Buffer, text: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that hold a text, with their newlines, and where they begin."""
-    end = 0
+    end = let_go_from = 0
     for window in range(0, len(data), _WINDOW_BYTES):
         stop = min(len(data), window + _WINDOW_BYTES + len(text) - 1)
-        while (place := _find(data, text, max(window, end), stop)) >= 0:
-            start = data.rfind(b"\n", end, place) + 1 or end
-            end = data.find(b"\n", place) + 1 or len(data)
+        fetch(data, window, stop)
+        spans = _spans(data, text, end, max(window, end), stop)
+        for start, end in spans:
             yield start, bytes(data[start:end])
-        let_go(data, window, window + _WINDOW_BYTES)
+        if stop - let_go_from >= _LET_GO_BYTES:
+            let_go(data, let_go_from, window)
+            let_go_from = window
 
 
-def _find(data: Buffer, text: bytes, start: int, stop: int) -> int:
-    """Find where a text first stands wholly between two places; -1 where it does not.
+def _spans(data: Buffer, text: bytes, end: int, begin: int, stop: int) -> list[tuple[int, int]]:
+    """Give where lines begin and end that hold a text wholly between two places; the line before them ended at ``end``.
 
     The array over the data does not outlive the call, since a mapped file could not be closed meanwhile.
     """
     memmem = _memmem()
-    if memmem is None or stop - start < len(text):
-        return data.find(text, start, stop)
-    begin = np.frombuffer(data, np.uint8, count=stop - start, offset=start).ctypes.data
-    found = memmem(begin, stop - start, text, len(text))
-    return -1 if found is None else start + found - begin
+    view = np.frombuffer(data, np.uint8)
+    address, place, spans = view.ctypes.data, begin, list[tuple[int, int]]()
+    while stop - place >= len(text):
+        if memmem is None:
+            place = data.find(text, place, stop)
+        else:
+            place = (memmem(address + place, stop - place, text, len(text)) or address - 1) - address
+        if place < 0:
+            break
+        start = data.rfind(b"\n", end, place) + 1 or end
+        place = end = data.find(b"\n", place) + 1 or len(data)
+        spans.append((start, end))
+    return spans
 
 
 @cache

@@ -63,7 +63,7 @@ def test_a_tag_that_only_the_message_names_is_no_record_of_the_tag() -> None:
 def test_a_mapped_log_is_searched_as_one_in_memory_and_can_be_closed_in_the_middle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_WINDOW_BYTES", 1 << 16)
+    monkeypatch.setattr(module, "_LET_GO_BYTES", 1 << 16)
     log = (LINE + HEADER + b"libc    : " + b"x" * 1000 + b"\n") * 1000
     (tmp_path / "a.log").write_bytes(log)
 
