@@ -62,7 +62,7 @@ def text_of(data: Buffer) -> Text:
     charset, mark = Charset.UTF8, 0
     if head.startswith(codecs.BOM_UTF8):
         mark = len(codecs.BOM_UTF8)
-    elif head.startswith(codecs.BOM_UTF16_LE) and not head.startswith(codecs.BOM_UTF32_LE):
+    elif head.startswith(codecs.BOM_UTF16_LE):
         charset, mark = Charset.UTF16_LE, 2
     elif head.startswith(codecs.BOM_UTF16_BE):
         charset, mark = Charset.UTF16_BE, 2

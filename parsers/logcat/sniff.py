@@ -35,6 +35,9 @@ SAMPLE = 100
 FORMATS = (LONG, THREADTIME, TIME_FORMAT, STUDIO_TEXT, STUDIO_VIEW, BRIEF, PROCESS, THREAD, TAG)
 """Every form but ``raw``, the more special before the less."""
 
+_UNLIKE_OTHERS = FORMATS[:5]
+"""Forms that one line is hardly of by chance: the first line of a section is enough."""
+
 _TIMED = frozenset({Source.THREADTIME, Source.TIME})
 
 _NEARLY_ALL = 0.9
@@ -125,6 +128,13 @@ def _goes_on(sample: Sequence[str], last: Layout) -> bool:
     )
 
 
+def certain_form(line: str) -> TextFormat | None:
+    """Give the form that a line is hardly of by chance, if it has one."""
+    if not _HEADER_START.match(line):
+        return None
+    return next((form for form in _UNLIKE_OTHERS if form.read(_uncolored(line)) is not None), None)
+
+
 def fitting(sample: Sequence[str], form: TextFormat) -> int:
     """Count the lines of a form."""
     return sum(form.read(_uncolored(line)) is not None for line in sample)
@@ -174,8 +184,9 @@ def _format_of(sample: Sequence[str]) -> TextFormat | None:
     spoken = [line for line in sample if line]
     if not spoken:
         return None
-    if LONG.read(spoken[0]) is not None:
-        return LONG
+    certain = certain_form(spoken[0])
+    if certain is not None:
+        return certain
     candidates = [line for line in spoken if _HEADER_START.match(line)]
     if not candidates:
         return None

@@ -15,10 +15,10 @@ from parsers.logcat.formats import LONG, SEPARATOR, TextFormat
 from parsers.logcat.messages import Entry, LongMessages, Messages, StudioMessages
 from parsers.logcat.record import RecordFlag
 from parsers.logcat.rejects import Rejects
-from parsers.logcat.sniff import Layout, sniff
+from parsers.logcat.sniff import Layout, certain_form, sniff
 from parsers.logcat.studio_text import STUDIO_TEXT, STUDIO_VIEW
 
-_MISSES = 50
+_MISSES = 20
 """Lines in a row that do not fit, after which the form is sniffed again."""
 
 NO_FORM = "fits no form of logcat"
@@ -61,7 +61,7 @@ class _Scan:
     def run(self) -> Iterator[Entry | Mark]:
         for offset, line, ending in lines(self._text, self._text.start):
             layout = self._layout
-            if layout is None:
+            if layout is None or (layout.format is None and certain_form(line.rstrip("\r"))):
                 if self._separator_end is None and not line.strip():
                     continue
                 layout = self._begin(offset)
