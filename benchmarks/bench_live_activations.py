@@ -1,4 +1,4 @@
-"""Does the most that is alive at once, as ``parsers.liveness`` counts it, agree with ONNX Runtime's own arena?
+"""Does the most that is alive at once, as ``parsers.graphs.liveness`` counts it, agree with ONNX Runtime's own arena?
 
     python benchmarks/bench_live_activations.py [NETWORK...]
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parsers import onnx_dump, run_dump
+from parsers import run_dump
 from parsers.dump import HEAD_BYTES, Buffer, Kind
 from parsers.errors import DumpError
 from parsers.facts import cpuinfo, getprop, meminfo
+from parsers.graphs import layer_dump
 from parsers.logcat import kind as logcat
 from parsers.memory_dumps import dumpsys_meminfo, proc_status, smaps
 from parsers.power_dumps import (
@@ -50,7 +51,7 @@ KINDS: tuple[Kind, ...] = (
     ncnn.KIND,
     mnn.KIND,
     *qualcomm.KINDS,
-    onnx_dump.KIND,
+    layer_dump.KIND,
     run_dump.KIND,
     logcat.KIND,
 )

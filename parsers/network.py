@@ -13,19 +13,19 @@ from pathlib import Path
 
 import onnx
 
-from parsers.blocks import group_blocks
-from parsers.describe import Description, describe
 from parsers.errors import NetworkError
-from parsers.fusion import Group, group_nodes
-from parsers.liveness import peak_live_elements
+from parsers.graphs.blocks import group_blocks
+from parsers.graphs.describe import Description, describe
+from parsers.graphs.files import load_structure
+from parsers.graphs.fusion import Group, group_nodes
+from parsers.graphs.graph import Graph, read_graph
+from parsers.graphs.liveness import peak_live_elements
+from parsers.graphs.patterns import fold_patterns
+from parsers.graphs.quantised import fold_quantisation
+from parsers.graphs.spelling import spell
+from parsers.graphs.values import on_one_line
 from parsers.network_layer import NetworkLayer
-from parsers.onnx_files import load_structure
-from parsers.onnx_graph import Graph, read_graph
-from parsers.onnx_values import on_one_line
-from parsers.patterns import fold_patterns
-from parsers.quantised import fold_quantisation
 from parsers.roofline import flops, macs
-from parsers.spelling import spell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Network:
     name: str
     layers: tuple[NetworkLayer, ...]
     peak_live_elements: int
-    """Activation elements alive at once, at most, when the layers run in this order (``parsers.liveness``)."""
+    """Activation elements alive at once, at most, when the layers run in this order (``parsers.graphs.liveness``)."""
     unknown: tuple[str, ...] = ()
     """Tensors between the layers whose shape is not known before the network runs; they count as nothing."""
 
@@ -71,7 +71,7 @@ def parse_network(model: onnx.ModelProto, *, name: str, blocks: bool = False) ->
     Args:
         model: of any opset; the values of its weights are not looked at.
         name: what to call it, in the result and in error messages.
-        blocks: whether inverted residuals are one layer each (``parsers.blocks``).
+        blocks: whether inverted residuals are one layer each (``parsers.graphs.blocks``).
 
     Raises:
         NetworkError: no ONNX, dynamic input shapes, a graph that contradicts itself, or no operators; one line that says

@@ -45,7 +45,7 @@ def macs(layer: Layer) -> int:
 
     Convolutions: N·M·H'·W' · (C/g)·k_h·k_w. A transposed one counts from its input: N·C·H·W · (M/g)·k_h·k_w. Gemm and MatMul:
     every output takes K. Einsum: once for every choice of all its indices. Attention: every query meets every key, and every
-    value. A block is the sum of its three convolutions and of what ``parsers.blocks`` says is beside them. Other operators
+    value. A block is the sum of its three convolutions and of what ``parsers.graphs.blocks`` says is beside them. Other operators
     multiply and accumulate nothing.
     """
     match family_of(layer.type):

@@ -1,6 +1,6 @@
 """How each type of layer becomes an ONNX node: its operator, attributes, settings and weights, read off its columns.
 
-The inverse of ``parsers.describe``: what that leaves out because the columns imply it is put back here.
+The inverse of ``parsers.graphs.describe``: what that leaves out because the columns imply it is put back here.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from types import MappingProxyType
 import onnx
 from onnx import version_converter
 
+from parsers.graphs.values import unique_node_names
 from parsers.network import Network, parse_network
-from parsers.onnx_values import unique_node_names
 from profiler import architectures
 from profiler.errors import SuiteError
 from profiler.weights import IR_VERSION, OPSET, fill_weights

@@ -16,8 +16,8 @@ from types import MappingProxyType
 
 import onnx
 
+from parsers.graphs.files import load_model
 from parsers.network import Network, read_network, require_shapes
-from parsers.onnx_files import load_model
 from parsers.operators import Family, family_of
 from parsers.schema import Layer, layer_from_values
 from profiler.errors import SuiteError

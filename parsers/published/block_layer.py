@@ -1,6 +1,6 @@
 """An inverted residual from its sizes, in the form in which one is read off a graph.
 
-Its parts are laid out as a network's layers and told as a block by :mod:`parsers.blocks`, so that a published block and a
+Its parts are laid out as a network's layers and told as a block by :mod:`parsers.graphs.blocks`, so that a published block and a
 searched one are the same layer.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from parsers.blocks import group_blocks
+from parsers.graphs.blocks import group_blocks
 from parsers.network_layer import NetworkLayer
 from parsers.published.sketch import Fused, Image, Pads, Sketch, convolution, global_pooling, same_size
 from parsers.schema import Layer
@@ -27,7 +27,7 @@ def squeeze_channels(middle: int) -> int:
 def inverted_residual(
     source: Image, result: Image, *, middle: int, kernel: int, stride: int, adds: bool, activation: str, squeezes: bool
 ) -> Layer | None:
-    """Describe a block as one layer, in the form of ``parsers.blocks``: as if its graph had been read.
+    """Describe a block as one layer, in the form of ``parsers.graphs.blocks``: as if its graph had been read.
 
     Returns:
         ``None`` where no graph of these sizes would be told as a block.

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from parsers.errors import NetworkError
+from parsers.graphs.files import load_model
 from parsers.network import Network, read_network, require_shapes
-from parsers.onnx_files import load_model
 from parsers.schema import Layer
 from tests.parsers.exported import Decoder, MobileNet, Transformer, export
 from tests.parsers.sketch import kinds
