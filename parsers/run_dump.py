@@ -16,7 +16,11 @@ from parsers.run_records import TAG, runner_lines
 from parsers.runlog import RunLog, parse_runlog
 from parsers.schema import Status
 
-_FIRST_LINE = re.compile(rb"[0-9]{2}-[0-9]{2} [0-9:.]{12} +[0-9]+ +[0-9]+ [VDIWEF] " + TAG.encode() + rb": ")
+_LINE = re.compile(
+    rb"[0-9]{2}-[0-9]{2} [0-9:.]{12} +[0-9]+ +[0-9]+ [VDIWEF] " + TAG.encode() + rb": [0-9]{1,7} \S+ [0-9]+ \S+"
+)
+_LOOKED_AT = 20
+"""Lines that must all be the runner's: a phone's whole log may begin with one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +95,14 @@ def _summary(offset: int, log: RunLog) -> RunSummary:
     )
 
 
+def _looks_like(head: bytes, name: str) -> bool:  # noqa: ARG001 - every kind takes it
+    lines = [line for line in head.splitlines()[:_LOOKED_AT] if line]
+    return bool(lines) and all(map(_LINE.match, lines))
+
+
 KIND = Kind(
     name="runlog",
     meaning="this project's runner: what each run came to",
-    looks_like=lambda head, _: _FIRST_LINE.match(head) is not None,
+    looks_like=_looks_like,
     read=read_runs,
 )
