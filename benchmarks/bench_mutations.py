@@ -154,7 +154,7 @@ def _many_digits(data: bytes, _: bytes, random: np.random.Generator) -> bytes:
     if not numbers:
         return data
     number = numbers[int(random.integers(len(numbers)))]
-    return data[: number.start()] + number[0] * int(random.integers(2, 6000)) + data[number.end() :]
+    return data[: number.start()] + number[0][:4] * int(random.integers(2, 3000)) + data[number.end() :]
 
 
 def _odd_number(data: bytes, _: bytes, random: np.random.Generator) -> bytes:

@@ -54,7 +54,7 @@ def test_a_run_that_contradicts_itself_is_a_reject_with_its_place() -> None:
 
 
 def test_a_log_without_a_line_of_the_runner_is_refused() -> None:
-    with pytest.raises(DumpError, match="No line .* AutoCoMET"):
+    with pytest.raises(DumpError, match=r"No line .* AutoCoMET"):
         read_runs(OTHER, DumpSettings())
 
 
