@@ -44,8 +44,8 @@ def scan_studio_json(data: Buffer, rejects: Rejects) -> Iterator[Entry | Mark]:
     while (message := _MESSAGE.search(data, offset)) is not None:
         start = message.start()
         end = _end_of_object(data, start)
-        offset = end or message.end()
         found = _entry(start, data[start:end]) if end else None
+        offset = message.end() if end is None or found is None else end
         if found is None:
             rejects.add(start, _DAMAGED, data[start : start + 200])
             continue
