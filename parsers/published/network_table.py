@@ -15,7 +15,7 @@ from parsers.errors import PublishedError
 from parsers.published.lines import Line, lines_of, number_in
 from parsers.published.phones import Phone
 from parsers.published.rows import Published, PublishedRow, Setting, Table, notes_of
-from parsers.published.settings import TFLITE, header_of, setting_of, unread_columns
+from parsers.published.settings import TFLITE, Header, header_of, setting_of, unread_columns
 from parsers.published.sketch import Sketch
 from parsers.schema import Measurement, Scope
 
@@ -23,7 +23,7 @@ NETWORK = "Network"
 """The type of a row that stands for a whole network."""
 
 _NAME = "tflite-e2e"
-_FIRST_COLUMNS = ("model", "FLOPS", "size")
+_NETWORK_COLUMNS = ("model", "FLOPS", "size")
 _US_PER_MS = 1000.0
 
 
@@ -45,17 +45,17 @@ def read_network_table(data: Buffer, stem: str, phones: Mapping[str, Phone]) -> 
         PublishedError: another table.
     """
     lines = lines_of(data)
-    header = header_of(next(lines, None), _FIRST_COLUMNS, "pixel4|gpu|float|mean,pixel4|gpu|float|std,...")
-    columns = list(_time_columns(header, f"{_NAME}-{stem}", phones))
+    header = header_of(next(lines, None), _NETWORK_COLUMNS, "pixel4|gpu|float|mean,pixel4|gpu|float|std,...")
+    columns = list(_time_columns(header.names, f"{_NAME}-{stem}", phones))
     if not columns:
         raise PublishedError("The table has no column of times, as 'pixel4|gpu|float|mean'.")
     rejects: list[Reject] = []
-    rows = [row for line in lines for row in _rows_of(line, columns, len(header), rejects)]
+    rows = [row for line in lines for row in _rows_of(line, columns, header, rejects)]
     read = {
-        *range(len(_FIRST_COLUMNS)),
+        *header.places,
         *(place for column in columns for place in (column.index, column.deviation_index)),
     }
-    return Published(rows=rows, rejects=rejects, notes=(*unread_columns(header, read), *notes_of(rows, phones)))
+    return Published(rows=rows, rejects=rejects, notes=(*unread_columns(header.names, read), *notes_of(rows, phones)))
 
 
 def _time_columns(header: Sequence[str], campaign: str, phones: Mapping[str, Phone]) -> Iterator[_TimeColumn]:
@@ -75,12 +75,14 @@ def _time_columns(header: Sequence[str], campaign: str, phones: Mapping[str, Pho
             )
 
 
-def _rows_of(line: Line, columns: Sequence[_TimeColumn], width: int, rejects: list[Reject]) -> Iterator[PublishedRow]:
+def _rows_of(
+    line: Line, columns: Sequence[_TimeColumn], header: Header, rejects: list[Reject]
+) -> Iterator[PublishedRow]:
     fields = line.fields
-    if fields is None or len(fields) != width:
+    if fields is None or len(fields) != len(header.names):
         rejects.append(line.reject("a line that is not one value per column"))
         return
-    model, flops, size_bytes = (text.strip() for text in fields[: len(_FIRST_COLUMNS)])
+    model, flops, size_bytes = header.texts(fields)
     if not model or ";" in model:
         rejects.append(line.reject("a line without the name of a model"))
         return

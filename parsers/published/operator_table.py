@@ -16,11 +16,11 @@ from parsers.published.features import Features, read_features
 from parsers.published.lines import Line, lines_of, number_in
 from parsers.published.phones import Phone
 from parsers.published.rows import Published, PublishedRow, Setting, notes_of
-from parsers.published.settings import Runtime, header_of, setting_of, unread_columns
+from parsers.published.settings import Header, Runtime, header_of, setting_of, unread_columns
 from parsers.published.sketch import Sketch
 from parsers.schema import Measurement, Scope
 
-_FIRST_COLUMNS = ("model", "operation", "feature")
+_LAYER_COLUMNS = ("model", "operation", "feature")
 _US_PER_MS = 1000.0
 
 
@@ -54,7 +54,7 @@ class _Reading:
     framework: Framework
     columns: Sequence[_TimeColumn]
     precisions: frozenset[str]
-    width: int
+    header: Header
     rejects: list[Reject] = field(default_factory=list)
     operations: set[str] = field(default_factory=set)
 
@@ -66,22 +66,24 @@ def read_operator_table(data: Buffer, stem: str, phones: Mapping[str, Phone], fr
         PublishedError: no table of operators, or one of another runtime.
     """
     lines = lines_of(data)
-    header = header_of(next(lines, None), _FIRST_COLUMNS, "pixel4|gpu|float,pixel4|gpu|kernel,...")
-    columns = _time_columns(header, framework, f"{framework.name}-{stem}", phones)
+    header = header_of(next(lines, None), _LAYER_COLUMNS, "pixel4|gpu|float,pixel4|gpu|kernel,...")
+    columns = _time_columns(header.names, framework, f"{framework.name}-{stem}", phones)
     if not columns:
         raise PublishedError("The table has no column of times, as 'pixel4|gpu|float'.")
     precisions = frozenset(column.setting.precision for column in columns)
-    reading = _Reading(framework=framework, columns=columns, precisions=precisions, width=len(header))
+    reading = _Reading(framework=framework, columns=columns, precisions=precisions, header=header)
     with warnings.catch_warnings(action="ignore"):  # a damaged feature may be odd Python
         rows = [row for line in lines for row in _rows_of(line, reading)]
     if reading.operations and not reading.operations & framework.operations:
         found = min(reading.operations)[:60]
         raise PublishedError(f"Another runtime's table: it has operations such as {found!r}. Name its own kind.")
     read = {
-        *range(len(_FIRST_COLUMNS)),
+        *header.places,
         *(place for column in columns for place in (column.index, column.kernel_index)),
     }
-    return Published(rows=rows, rejects=reading.rejects, notes=(*unread_columns(header, read), *notes_of(rows, phones)))
+    return Published(
+        rows=rows, rejects=reading.rejects, notes=(*unread_columns(header.names, read), *notes_of(rows, phones))
+    )
 
 
 def _time_columns(
@@ -102,10 +104,10 @@ def _time_columns(
 
 def _rows_of(line: Line, reading: _Reading) -> Iterator[PublishedRow]:
     fields = line.fields
-    if fields is None or len(fields) != reading.width:
+    if fields is None or len(fields) != len(reading.header.names):
         reading.rejects.append(line.reject("a line that is not one value per column"))
         return
-    model, operation, feature = (text.strip() for text in fields[: len(_FIRST_COLUMNS)])
+    model, operation, feature = reading.header.texts(fields)
     if not model or not operation or ";" in model:
         reading.rejects.append(line.reject("a line without the name of a model or an operation"))
         return

@@ -34,22 +34,36 @@ TFLITE = Runtime(cpu="tflite-cpu", gpu="tflite-gpu", version="TensorFlow Lite 2.
 PYTORCH = Runtime(cpu="pytorch-cpu", gpu="pytorch-vulkan", version="PyTorch Mobile 2.0.0")
 
 
-def header_of(line: Line | None, first: Sequence[str], example: str) -> Sequence[str]:
-    """Read the first line of a table as the names of its columns.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A table's first line: the names of its columns, and where those stand that every such table has."""
+
+    names: Sequence[str]
+    places: Sequence[int]
+    """Of the columns that every such table has, in the order in which they were asked for."""
+
+    def texts(self, fields: Sequence[str]) -> Sequence[str]:
+        """Take what a line says in these columns."""
+        return [fields[place].strip() for place in self.places]
+
+
+def header_of(line: Line | None, wanted: Sequence[str], example: str) -> Header:
+    """Read the first line of a table as the names of its columns, in whatever order they stand.
 
     Raises:
-        PublishedError: there is none, or it does not begin with the columns ``first``.
+        PublishedError: there is none, or it lacks one of the columns ``wanted``, or names one twice.
     """
     if line is None:
         raise PublishedError("The file is empty: no such table.")
     names = [name.strip() for name in line.fields or ()]
-    if [name.lower() for name in names[: len(first)]] != [name.lower() for name in first]:
-        wanted = f"{','.join(first)},{example}"
-        raise PublishedError(f"Another table: its columns begin {line.raw[:60]!r}, and should begin {wanted!r}.")
+    places = {name.lower(): place for place, name in enumerate(names)}
+    if not all(name.lower() in places for name in wanted):
+        columns = f"{','.join(wanted)},{example}"
+        raise PublishedError(f"Another table: its columns begin {line.raw[:60]!r}, and should be as {columns!r}.")
     twin = next((name for name, count in Counter(names).items() if count > 1), None)
     if twin is not None:
         raise PublishedError(f"The table has two columns {twin[:60]!r}; each must be there once.")
-    return names
+    return Header(names=names, places=[places[name.lower()] for name in wanted])
 
 
 def unread_columns(header: Sequence[str], read: Collection[int | None]) -> Iterator[str]:

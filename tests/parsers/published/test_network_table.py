@@ -72,6 +72,13 @@ def test_damage_costs_what_it_hits_and_is_listed_with_its_place():
     ]
 
 
+def test_columns_are_found_by_their_names_in_whatever_order_they_stand():
+    text = "size,x|gpu|float|std,FLOPS,x|gpu|float|mean,model\n2,1.0,1,8.0,net\n"
+    usual = "model,FLOPS,size,x|gpu|float|mean,x|gpu|float|std\nnet,1,2,8.0,1.0\n"
+
+    assert TABLE.read(text.encode(), "e2e", PHONES) == TABLE.read(usual.encode(), "e2e", PHONES)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -279,6 +279,18 @@ def test_damage_costs_what_it_hits_and_is_listed_with_its_place():
     assert [row.type for row in published.rows] == ["Conv"] * 6
 
 
+def test_columns_are_found_by_their_names_in_whatever_order_they_stand():
+    (line,) = csv.reader([CONV])
+    names = HEADER.strip().split(",")
+    order = [6, 3, 2, 0, 5, 4, 1]
+    moved = [[names[place] for place in order], [line[place] for place in order]]
+    text = "\n".join(",".join(f'"{cell}"' for cell in cells) for cells in moved)
+
+    rows = TABLE.read(text.encode(), "ops", PHONES).rows
+
+    assert sorted(rows, key=lambda row: row.provenance.device, reverse=True) == read(CONV)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
