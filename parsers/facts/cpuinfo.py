@@ -20,8 +20,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Line, Rejects, at_least_one, first_lines, read_lines
+from parsers.dump_numbers import whole
 from parsers.facts.core_parts import CoreDesign, core_design
-from parsers.memory_dumps.lines import Line, Problems, at_least_one, first_lines, read_lines, whole_number
 
 MOST_CPUS = 8192
 """What Linux can be built for; a larger number is no CPU's."""
@@ -85,15 +86,15 @@ def read_cpuinfo(data: Buffer, settings: DumpSettings) -> Dump:
     Raises:
         DumpError: it names no processor.
     """
-    problems = Problems(data)
+    rejects = Rejects(data)
     complaint = f"{settings.name or 'The file'} names no processor, as /proc/cpuinfo does. Try --kind."
-    return Dump(records=at_least_one(_processors(data, problems), complaint), rejects=problems)
+    return Dump(records=at_least_one(_processors(data, rejects), complaint), rejects=rejects)
 
 
 def blocks_by_number(text: str) -> dict[int, dict[str, str]]:
     """Read the lines of each processor; lines that name no processor hold for all. Without numbers there is CPU 0."""
     data = text.encode(errors="backslashreplace")
-    blocks = list(_blocks(read_lines(data, Problems(data)), Problems(data)))
+    blocks = list(_blocks(read_lines(data, Rejects(data)), Rejects(data)))
     common = _common(blocks)
     numbered: dict[int, dict[str, str]] = {}
     for block in blocks:
@@ -128,12 +129,12 @@ def hexadecimal(text: str | None) -> int | None:
     return int(text, 16) if text and re.fullmatch(r"0x[0-9a-fA-F]{1,16}", text) else None
 
 
-def _processors(data: Buffer, problems: Problems) -> Iterator[Processor]:
+def _processors(data: Buffer, rejects: Rejects) -> Iterator[Processor]:
     """Read twice, because what holds for all may stand behind them; a processor at a time is kept."""
-    unheard = Problems(data)
+    unheard = Rejects(data)
     common = _common(block for block in _blocks(read_lines(data, unheard), unheard) if block.number is None)
     numbered = False
-    for block in _blocks(read_lines(data, problems), problems):
+    for block in _blocks(read_lines(data, rejects), rejects):
         if block.number is not None:
             numbered = True
             yield _processor(block.offset, block.number, {**common, **block.values})
@@ -141,14 +142,14 @@ def _processors(data: Buffer, problems: Problems) -> Iterator[Processor]:
         yield _processor(0, None, common)
 
 
-def _blocks(lines: Iterable[Line], problems: Problems) -> Iterator[_Block]:
+def _blocks(lines: Iterable[Line], rejects: Rejects) -> Iterator[_Block]:
     """Part the lines where one is blank or names a processor; a block without a number is nobody's own."""
     block = _Block(offset=0, number=None)
     for line in lines:
         key, colon, value = (part.strip(" \t") for part in line.text.partition(":"))
-        number = whole_number(value) if key == "processor" else None
+        number = whole(value) if key == "processor" else None
         if not colon and key:
-            problems.line(line, "no 'key: value'")
+            rejects.add(line, "no 'key: value'")
         elif not key or (number is not None and 0 <= number < MOST_CPUS):
             if block.values or block.number is not None:
                 yield block
@@ -156,11 +157,11 @@ def _blocks(lines: Iterable[Line], problems: Problems) -> Iterator[_Block]:
             if number is not None:
                 block = _Block(offset=line.offset, number=number)
         elif key == "processor":
-            problems.line(line, "a processor's number that is none")
+            rejects.add(line, "a processor's number that is none")
         elif key in block.values:
-            problems.line(line, "a key that stands twice")
+            rejects.add(line, "a key that stands twice")
         elif len(block.values) >= _MOST_KEYS:
-            problems.line(line, "more keys than any kernel writes")
+            rejects.add(line, "more keys than any kernel writes")
         else:
             block.values[sys.intern(key)] = value
     yield block

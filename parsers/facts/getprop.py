@@ -14,15 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
-from parsers.memory_dumps.lines import (
-    LONGEST_LINE,
-    Line,
-    Problems,
-    at_least_one,
-    encoding_of,
-    first_lines,
-    read_lines,
-)
+from parsers.dump_lines import LONGEST_LINE, Line, Rejects, at_least_one, encoding_of, first_lines, read_lines
 from parsers.printable import printable
 
 _BEGIN = re.compile(r"\[([^\]\[\r\n]{1,512})\]: \[")
@@ -60,36 +52,36 @@ def read_getprop(data: Buffer, settings: DumpSettings) -> Dump:
     Raises:
         DumpError: there is no property in it.
     """
-    problems = Problems(data)
+    rejects = Rejects(data)
     complaint = f"{settings.name or 'The file'} has no line '[key]: [value]', as getprop prints. Try --kind."
-    return Dump(records=at_least_one(_properties(data, problems), complaint), rejects=problems)
+    return Dump(records=at_least_one(_properties(data, rejects), complaint), rejects=rejects)
 
 
 def parse_properties(text: str) -> dict[str, str]:
     """Read what ``getprop`` printed: empty values left out, control characters too, for a person will read them."""
     data = text.encode(errors="backslashreplace")
-    found = _properties(data, Problems(data))
+    found = _properties(data, Rejects(data))
     return {one.name: value for one in found if (value := printable(one.value))}
 
 
-def _properties(data: Buffer, problems: Problems) -> Iterator[Property]:
+def _properties(data: Buffer, rejects: Rejects) -> Iterator[Property]:
     current: _Open | None = None
-    for line in read_lines(data, problems):
+    for line in read_lines(data, rejects):
         begin = _BEGIN.match(line.text)
         if begin and (current is None or current.closed_at is not None):
             if current is not None:
-                yield from _close(current, data, problems)
+                yield from _close(current, data, rejects)
             current = _Open(offset=line.offset, name=begin[1], value_from=begin.end(), end=line.end)
         elif current is None:
             if line.text.strip(" \t"):
-                problems.line(line, "before the first property")
+                rejects.add(line, "before the first property")
             continue
         else:
             _go_on(current, line, is_property=begin is not None)
         if line.text.endswith("]"):
             current.closed_at = line.end
     if current is not None:
-        yield from _close(current, data, problems)
+        yield from _close(current, data, rejects)
 
 
 def _go_on(current: _Open, line: Line, *, is_property: bool) -> None:
@@ -100,17 +92,17 @@ def _go_on(current: _Open, line: Line, *, is_property: bool) -> None:
     current.end = line.end
 
 
-def _close(current: _Open, data: Buffer, problems: Problems) -> Iterator[Property]:
+def _close(current: _Open, data: Buffer, rejects: Rejects) -> Iterator[Property]:
     """Give the property, or refuse it; what stands between its end and the next one belongs to nobody."""
     closed_at = current.closed_at
     if closed_at is None:
-        problems.add(current.offset, current.end, "a value that is not closed")
+        rejects.add_piece(current.offset, current.end, "a value that is not closed")
         return
     refused = current.refused
     if refused is None and closed_at - current.offset > LONGEST_LINE:
         refused = "a value longer than 64 KiB"
     if refused is not None:
-        problems.add(current.offset, closed_at, refused)
+        rejects.add_piece(current.offset, closed_at, refused)
     else:
         encoding, _ = encoding_of(data)
         text = bytes(data[current.offset : closed_at]).decode(encoding, errors="backslashreplace")
@@ -119,7 +111,7 @@ def _close(current: _Open, data: Buffer, problems: Problems) -> Iterator[Propert
         value = text.removesuffix("\n").removesuffix("\r").removesuffix("]")[current.value_from :]
         yield Property(offset=current.offset, name=current.name, value=value)
     if bytes(data[closed_at : min(current.end, closed_at + LONGEST_LINE)]).strip(b" \t\r\n\0"):
-        problems.add(closed_at, current.end, "between properties")
+        rejects.add_piece(closed_at, current.end, "between properties")
 
 
 def _looks_like(head: bytes, _name: str) -> bool:

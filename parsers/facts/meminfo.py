@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Line, Rejects, at_least_one, first_lines, read_lines
+from parsers.dump_numbers import whole
 from parsers.memory_dumps.fields import size_kb
-from parsers.memory_dumps.lines import Line, Problems, at_least_one, first_lines, read_lines, whole_number
 
 _FIRST = "MemTotal"
 _LINE = re.compile(r"([A-Za-z][\w()-]{0,63}):[ \t]*([^ \t].*)", re.ASCII)
@@ -36,11 +37,11 @@ def read_meminfo(data: Buffer, settings: DumpSettings) -> Dump:
     Raises:
         DumpError: there is no line of that form.
     """
-    problems = Problems(data)
+    rejects = Rejects(data)
     complaint = (
         f"No line of {settings.name or 'the file'} reads 'MemTotal: 1234 kB', as /proc/meminfo does. Try --kind."
     )
-    return Dump(records=at_least_one(_figures(data, problems), complaint), rejects=problems)
+    return Dump(records=at_least_one(_figures(data, rejects), complaint), rejects=rejects)
 
 
 def memory_total_kb(text: str) -> int | None:
@@ -49,14 +50,14 @@ def memory_total_kb(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _figures(data: Buffer, problems: Problems) -> Iterator[MemoryFigure]:
+def _figures(data: Buffer, rejects: Rejects) -> Iterator[MemoryFigure]:
     sample = -1
-    for line in read_lines(data, problems):
+    for line in read_lines(data, rejects):
         if not line.text.strip(" \t"):
             continue
         figure = _figure(line, max(sample, 0))
         if figure is None:
-            problems.line(line, "no 'Name: 1234 kB'")
+            rejects.add(line, "no 'Name: 1234 kB'")
             continue
         if figure.name == _FIRST:
             sample += 1
@@ -70,7 +71,7 @@ def _figure(line: Line, sample: int) -> MemoryFigure | None:
         return None
     name, value = match[1], match[2].rstrip(" \t")
     size = size_kb(value)
-    count = whole_number(value) if size is None and name != _FIRST else None
+    count = whole(value) if size is None and name != _FIRST else None
     if size is None and (count is None or count < 0):
         return None
     return MemoryFigure(offset=line.offset, sample=sample, name=name, size_kb=size, count=count)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
-from parsers.memory_dumps.lines import Line, Problems, at_least_one, first_lines, read_lines
+from parsers.dump_lines import Line, Rejects, at_least_one, first_lines, read_lines
 from parsers.memory_dumps.meminfo_machine import TIME, CompactList, MachineRecord, passes_of, read_checkin
 from parsers.memory_dumps.meminfo_process import ProcessRecord, ProcessSections
 from parsers.memory_dumps.meminfo_records import DumpTime
@@ -31,10 +31,10 @@ _CHECKIN = re.compile(r"[0-9]{1,9},[0-9]{1,9},[^,]")
 class _Reader:
     """Gives every line to the section that it belongs to."""
 
-    def __init__(self, data: Buffer, problems: Problems) -> None:
-        self.process = ProcessSections(problems)
-        self._system = SystemSections(problems)
-        self._problems = problems
+    def __init__(self, data: Buffer, rejects: Rejects) -> None:
+        self.process = ProcessSections(rejects)
+        self._system = SystemSections(rejects)
+        self._rejects = rejects
         self._passes = iter(passes_of(data))
         self._compact = CompactList(next(self._passes, 0))
         self._is_for_programs = False
@@ -52,7 +52,7 @@ class _Reader:
         elif version := _VERSION.fullmatch(text):
             self._is_refused = version[1] != _COMPACT_VERSION
             if self._is_refused:
-                self._problems.line(line, "a compact dump of another version than 1")
+                self._rejects.add(line, "a compact dump of another version than 1")
         elif self._is_for_programs:
             yield from self._read_fields(line)
         else:
@@ -72,11 +72,11 @@ class _Reader:
 
     def _read_fields(self, line: Line) -> Iterator[MeminfoRecord]:
         if _CHECKIN.match(line.text):
-            yield from read_checkin(line, self._problems)
+            yield from read_checkin(line, self._rejects)
             return
-        records = None if self._is_refused else (self._compact.read(line) or read_figures(line, self._problems))
+        records = None if self._is_refused else (self._compact.read(line) or read_figures(line, self._rejects))
         if records is None:
-            self._problems.line(line, "no line of a compact or checkin dump")
+            self._rejects.add(line, "no line of a compact or checkin dump")
         else:
             yield from records
 
@@ -88,7 +88,7 @@ class _Reader:
             yield from self._system.release()
         elif self.process.is_left_out and not line.text.lstrip(" \t").startswith("Total RAM:"):
             yield from self.process.read(line)
-        elif (figures := read_figures(line, self._problems)) is not None:
+        elif (figures := read_figures(line, self._rejects)) is not None:
             self.process.leave()
             yield from self._system.leave()
             yield from figures
@@ -104,15 +104,15 @@ def read_dumpsys_meminfo(data: Buffer, settings: DumpSettings) -> Dump:
     Raises:
         DumpError: nothing in it is of that form.
     """
-    problems = Problems(data)
+    rejects = Rejects(data)
     notes: list[str] = []
     complaint = f"Nothing in {settings.name or 'the file'} is of the form that dumpsys meminfo prints. Try --kind."
-    return Dump(records=at_least_one(_records(data, problems, notes), complaint), rejects=problems, notes=notes)
+    return Dump(records=at_least_one(_records(data, rejects, notes), complaint), rejects=rejects, notes=notes)
 
 
-def _records(data: Buffer, problems: Problems, notes: list[str]) -> Iterator[MeminfoRecord]:
-    reader = _Reader(data, problems)
-    for line in read_lines(data, problems):
+def _records(data: Buffer, rejects: Rejects, notes: list[str]) -> Iterator[MeminfoRecord]:
+    reader = _Reader(data, rejects)
+    for line in read_lines(data, rejects):
         yield from reader.read(line)
     yield from reader.end()
     notes += [f"{count} lines of the section {name} are left out." for name, count in reader.process.left_out.items()]

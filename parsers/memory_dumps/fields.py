@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from parsers.memory_dumps.lines import Line, Problems, whole_number
+from parsers.dump_lines import Line, Rejects
+from parsers.dump_numbers import whole
 
 _MOST_OTHERS = 200
 """No kernel writes as many lines of one process or mapping."""
@@ -51,35 +52,35 @@ def sizes(**names: str) -> dict[str, Field]:
 def size_kb(text: str) -> int | None:
     """Read ``1234 kB``; ``None`` where it is no size."""
     number, blank, unit = text.strip(" \t").partition(" ")
-    size = whole_number(number) if blank and unit.strip(" \t") == "kB" else None
+    size = whole(number) if blank and unit.strip(" \t") == "kB" else None
     return size if size is not None and size >= 0 else None
 
 
-def add_field(block: Block, line: Line, known: Mapping[str, Field], problems: Problems) -> None:
+def add_field(block: Block, line: Line, known: Mapping[str, Field], rejects: Rejects) -> None:
     """Read one line of a block."""
     match = _FIELD.fullmatch(line.text)
     if match is None:
-        problems.line(line, "no 'key: value'")
+        rejects.add(line, "no 'key: value'")
         return
     key, text = match[1], match[2]
     place = known.get(key)
     if place is None:
-        _add_other(block, line, key, text, problems)
+        _add_other(block, line, key, text, rejects)
         return
     value = _value(place.form, text)
     if place.name in block.values:
-        problems.line(line, "a key that stands twice")
+        rejects.add(line, "a key that stands twice")
     elif value is None:
-        problems.line(line, "a value that is not of its key's form")
+        rejects.add(line, "a value that is not of its key's form")
     else:
         block.values[place.name] = value
 
 
-def _add_other(block: Block, line: Line, key: str, text: str, problems: Problems) -> None:
+def _add_other(block: Block, line: Line, key: str, text: str, rejects: Rejects) -> None:
     if key in block.others:
-        problems.line(line, "a key that stands twice")
+        rejects.add(line, "a key that stands twice")
     elif len(block.others) >= _MOST_OTHERS:
-        problems.line(line, "more unknown keys than any kernel writes")
+        rejects.add(line, "more unknown keys than any kernel writes")
     else:
         block.others[key] = text.strip(" \t")
 
@@ -89,5 +90,5 @@ def _value(form: Form, text: str) -> int | str | None:
         return text.removeprefix("\t")
     if form is Form.SIZE_KB:
         return size_kb(text)
-    count = whole_number(text.strip(" \t"))
+    count = whole(text.strip(" \t"))
     return count if count is not None and count >= 0 else None

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from parsers.dump import Buffer
-from parsers.memory_dumps.lines import Line, Problems, encoding_of, read_lines, whole_number
+from parsers.dump_lines import Line, Rejects, encoding_of, read_lines
+from parsers.dump_numbers import whole
 from parsers.memory_dumps.meminfo_records import (
     Grouping,
     Measure,
@@ -87,7 +88,7 @@ def passes_of(data: Buffer) -> list[int]:
     passes: list[int] = [0]
     labels: set[str] = set()
     count = 1
-    for line in read_lines(data, Problems(data)):
+    for line in read_lines(data, Rejects(data)):
         tag, _, rest = line.text.partition(",")
         if TIME.fullmatch(line.text.strip(" \t")):
             passes.append(0)
@@ -130,7 +131,7 @@ class CompactList:
     def _process(self, line: Line, fields: Sequence[str]) -> Iterator[MachineRecord] | None:
         if len(fields) != 7 or fields[6] not in {"a", "e"}:
             return None
-        pid, size = whole_number(fields[3]), whole_number(fields[4])
+        pid, size = whole(fields[3]), whole(fields[4])
         if pid is None or size is None or not _is_size_or_unknown(fields[5]):
             return None
         return iter(
@@ -144,13 +145,13 @@ class CompactList:
                     pid=pid,
                     has_activities=fields[6] == "a",
                     size_kb=size,
-                    swap_kb=whole_number(fields[5]),
+                    swap_kb=whole(fields[5]),
                 )
             ]
         )
 
     def _group(self, line: Line, fields: Sequence[str]) -> Iterator[MachineRecord] | None:
-        size = whole_number(fields[2]) if len(fields) == 4 else None
+        size = whole(fields[2]) if len(fields) == 4 else None
         if size is None or not fields[0] or not _is_size_or_unknown(fields[3]):
             return None
         is_oom = fields[0] == "oom"
@@ -168,31 +169,31 @@ class CompactList:
                     name=fields[1],
                     parent=None if fields[0] in {"oom", "cat"} else fields[0],
                     size_kb=size,
-                    swap_kb=whole_number(fields[3]),
+                    swap_kb=whole(fields[3]),
                 )
             ]
         )
 
 
-def read_checkin(line: Line, problems: Problems) -> Iterator[MachineRecord]:
+def read_checkin(line: Line, rejects: Rejects) -> Iterator[MachineRecord]:
     """Read a process's line of the checkin form."""
     version, *fields = line.text.removesuffix(",").split(",")
     if version != _CHECKIN_VERSION:
-        problems.line(line, "a checkin line of another version than 4")
+        rejects.add(line, "a checkin line of another version than 4")
         return
     found = _checkin_fields(fields)
     if found is None:
-        problems.line(line, "a checkin line with other fields than version 4 has")
+        rejects.add(line, "a checkin line with other fields than version 4 has")
         return
-    about: dict[str, Any] = {"offset": line.offset, "pid": whole_number(fields[0]), "process": fields[1]}
+    about: dict[str, Any] = {"offset": line.offset, "pid": whole(fields[0]), "process": fields[1]}
     for place, name in enumerate(_HEAPS):
         yield _memory(about, name, _HEAP_COLUMNS, found.heaps[place :: len(_HEAPS)])
     for name, *sizes in found.areas:
         yield _memory(about, name, _AREA_COLUMNS, sizes)
     for name, value in zip(_OBJECTS, found.counts[: len(_OBJECTS)], strict=False):
-        yield ProcessCount(section="Objects", name=name, count=whole_number(value), **about)
+        yield ProcessCount(section="Objects", name=name, count=whole(value), **about)
     for name, value in zip(_SQL, found.counts[len(_OBJECTS) :], strict=False):
-        yield ProcessCount(section="SQL", name=name, size_kb=whole_number(value), **about)
+        yield ProcessCount(section="SQL", name=name, size_kb=whole(value), **about)
 
 
 def _checkin_fields(fields: Sequence[str]) -> _CheckinFields | None:
@@ -219,12 +220,12 @@ def _checkin_fields(fields: Sequence[str]) -> _CheckinFields | None:
 
 
 def _memory(about: dict[str, Any], name: str, columns: Sequence[str], values: Sequence[str]) -> ProcessMemory:
-    sizes: dict[str, Any] = {column: whole_number(value) for column, value in zip(columns, values, strict=True)}
+    sizes: dict[str, Any] = {column: whole(value) for column, value in zip(columns, values, strict=True)}
     return ProcessMemory(name=name, other_columns_kb={}, **about, **sizes)
 
 
 def _figures(line: Line, fields: Sequence[str]) -> Iterator[SystemFigure] | None:
-    names, numbers = _FIGURES[fields[0]], [whole_number(field) for field in fields[1:]]
+    names, numbers = _FIGURES[fields[0]], [whole(field) for field in fields[1:]]
     sizes = [number for number in numbers if number is not None]
     if len(sizes) != len(fields) - 1 or len(sizes) != len(names):
         return None
@@ -233,7 +234,7 @@ def _figures(line: Line, fields: Sequence[str]) -> Iterator[SystemFigure] | None
 
 def _tuning(line: Line, fields: Sequence[str]) -> Iterator[SystemFigure] | None:
     """The limits of an app's Java heap, in megabytes, the memory that Android keeps free, and words."""
-    numbers = [whole_number(field) for field in fields[1:4]]
+    numbers = [whole(field) for field in fields[1:4]]
     sizes = [number for number in numbers if number is not None]
     if len(sizes) != 3 or not set(fields[4:]) <= {"low-ram", "high-end-gfx"}:
         return None
@@ -244,4 +245,4 @@ def _tuning(line: Line, fields: Sequence[str]) -> Iterator[SystemFigure] | None:
 
 
 def _is_size_or_unknown(text: str) -> bool:
-    return text == _UNKNOWN or ("," not in text and whole_number(text) is not None)
+    return text == _UNKNOWN or ("," not in text and whole(text) is not None)

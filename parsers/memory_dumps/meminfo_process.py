@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from parsers.memory_dumps.lines import Line, Problems, whole_number
+from parsers.dump_lines import Line, Rejects
+from parsers.dump_numbers import whole_in_groups
 from parsers.memory_dumps.meminfo_records import AppSummary, ProcessCount, ProcessMemory
 from parsers.memory_dumps.meminfo_table import Columns, Row, is_ruler, read_columns, read_row
 
@@ -56,11 +57,11 @@ _PAIR = re.compile(r"[ \t]*([^:\s][^:]{0,63}):[ \t]*(-?[0-9]{1,18})(?:[ \t]+|$)"
 class ProcessSections:
     """Reads a process's sections line by line; knows which one it is in and what its columns are."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, rejects: Rejects) -> None:
         self.left_out: dict[str, int] = {}
         """Lines left out, by their section."""
         self.section = _TABLE
-        self._problems = problems
+        self._rejects = rejects
         self._pid: int | None = None
         self._process: str | None = None
         self._header: list[Line] = []
@@ -99,20 +100,20 @@ class ProcessSections:
         if is_ruler(line.text):
             self._columns[self.section] = read_columns([one.text for one in self._header], line.text)
             if self._columns[self.section] is None:
-                self._problems.line(line, "a header that does not name every column")
+                self._rejects.add(line, "a header that does not name every column")
             self._header = []
             return
         if self.section not in {_OBJECTS, _SQL} and not re.search(r"[0-9]", line.text):
             self._header.append(line)
             if len(self._header) > 2:
-                self._problems.line(self._header.pop(0), "no line of a process's memory")
+                self._rejects.add(self._header.pop(0), "no line of a process's memory")
             return
         self._reject_header()
         yield from self._read_values(line)
 
     def _reject_header(self) -> None:
         for line in self._header:
-            self._problems.line(line, "no line of a process's memory")
+            self._rejects.add(line, "no line of a process's memory")
         self._header = []
 
     def _read_values(self, line: Line) -> Iterator[ProcessRecord]:
@@ -120,7 +121,7 @@ class ProcessSections:
         if self.section in {_OBJECTS, _SQL} or is_totals:
             pairs = _pairs(line.text)
             if pairs is None or (is_totals and not set(pairs) <= set(_TOTALS)):
-                self._problems.line(line, "no 'Name: number'")
+                self._rejects.add(line, "no 'Name: number'")
             elif is_totals:
                 yield self._totals(line, pairs)
             else:
@@ -129,9 +130,7 @@ class ProcessSections:
         columns = self._columns.get(_TABLE if self.section == _DALVIK else self.section)
         row = read_row(line.text, columns) if columns else None
         if row is None:
-            self._problems.line(
-                line, "numbers under no header" if columns is None else "not as many numbers as columns"
-            )
+            self._rejects.add(line, "numbers under no header" if columns is None else "not as many numbers as columns")
         else:
             yield self._row(line, row)
 
@@ -174,7 +173,7 @@ def _pairs(text: str) -> dict[str, int] | None:
     position = 0
     while position < len(text):
         match = _PAIR.match(text, position)
-        number = whole_number(match[2]) if match else None
+        number = whole_in_groups(match[2]) if match else None
         if match is None or number is None or match[1].strip(" \t") in pairs:
             return None
         pairs[match[1].strip(" \t")] = number

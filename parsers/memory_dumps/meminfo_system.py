@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from parsers.memory_dumps.lines import Line, Problems, whole_number
+from parsers.dump_lines import Line, Rejects
+from parsers.dump_numbers import whole_in_groups
 from parsers.memory_dumps.meminfo_records import Grouping, Measure, SystemFigure, SystemMemory
 
 GROUP_TITLE = re.compile(r"Total (PSS|RSS) by (process|OOM adjustment|category):")
@@ -49,8 +50,8 @@ class _Group:
 class SystemSections:
     """Reads the sections of all processes line by line; a process is given when the line after it has been seen."""
 
-    def __init__(self, problems: Problems) -> None:
-        self._problems = problems
+    def __init__(self, rejects: Rejects) -> None:
+        self._rejects = rejects
         self._group: _Group | None = None
         self._outer_end: int | None = None
         self._outer_name: str | None = None
@@ -91,12 +92,12 @@ class SystemSections:
         yield from self.release()
         item = _ITEM.fullmatch(line.text)
         if item is None or self._group is None:
-            self._problems.line(line, "no '1,234K: name'")
+            self._rejects.add(line, "no '1,234K: name'")
             return
         self._held = self._item(line, item, self._group)
 
     def _item(self, line: Line, item: re.Match[str], group: _Group) -> SystemMemory:
-        end, size, text = len(item[1]), whole_number(item[2]) or 0, item[3].rstrip(" \t")
+        end, size, text = len(item[1]), whole_in_groups(item[2]) or 0, item[3].rstrip(" \t")
         bare = _DIRTY.sub("", _SWAP.sub("", text)).rstrip(" \t")
         user = _USER.search(bare)
         bare = bare[: user.start()] if user else bare
@@ -121,30 +122,30 @@ class SystemSections:
         return _with_amounts(found, text)
 
 
-def read_figures(line: Line, problems: Problems) -> Iterator[SystemFigure] | None:
+def read_figures(line: Line, rejects: Rejects) -> Iterator[SystemFigure] | None:
     """Read a line of the machine's memory, as ``Free RAM: 3K (1K cached pss + 2K free)``; ``None`` where it is another."""
     if tuning := _TUNING.fullmatch(line.text):
         return _tuning(line, tuning)
     if _UNSHARED.fullmatch(line.text):
-        return _figures(line, "KSM", line.text, problems)
+        return _figures(line, "KSM", line.text, rejects)
     figure = _FIGURE.fullmatch(line.text)
-    return _figures(line, figure[1], figure[2], problems) if figure else None
+    return _figures(line, figure[1], figure[2], rejects) if figure else None
 
 
 def _tuning(line: Line, tuning: re.Match[str]) -> Iterator[SystemFigure]:
     """The limits of an app's Java heap, in megabytes, and of the machine's free memory."""
     heap, large = int(tuning[1]) * 1024, int(tuning[2]) * 1024
-    parts = {"heap": heap, "large heap": large, "oom": whole_number(tuning[3]), "restore limit": _number(tuning[4])}
+    parts = {"heap": heap, "large heap": large, "oom": whole_in_groups(tuning[3]), "restore limit": _number(tuning[4])}
     for part, size in parts.items():
         if size is not None:
             yield SystemFigure(offset=line.offset, name="Tuning", part=part, size_kb=size)
 
 
-def _figures(line: Line, name: str, text: str, problems: Problems) -> Iterator[SystemFigure]:
+def _figures(line: Line, name: str, text: str, rejects: Rejects) -> Iterator[SystemFigure]:
     status = _STATUS.search(text)
     rest = _STATUS.sub("", text)
     if _PART.sub("", rest).strip(" \t()+;,"):
-        problems.line(line, "a figure with words that are not understood")
+        rejects.add(line, "a figure with words that are not understood")
         return
     word: str | None = None
     for number, part in enumerate(_PART.finditer(rest)):
@@ -154,7 +155,7 @@ def _figures(line: Line, name: str, text: str, problems: Problems) -> Iterator[S
             offset=line.offset,
             name=name.strip(" \t"),
             part=word,
-            size_kb=whole_number(part[1]) or 0,
+            size_kb=whole_in_groups(part[1]) or 0,
             status=status[1] if status and number == 0 else None,
         )
 
@@ -162,11 +163,11 @@ def _figures(line: Line, name: str, text: str, problems: Problems) -> Iterator[S
 def _with_amounts(item: SystemMemory, text: str) -> SystemMemory:
     """Add what a process has in swap and what is its own and changed, where the line says so."""
     if swap := _SWAP.search(text):
-        return replace(item, swap_kb=whole_number(swap[1]), private_dirty_kb=_number(swap[2]))
+        return replace(item, swap_kb=whole_in_groups(swap[1]), private_dirty_kb=_number(swap[2]))
     if dirty := _DIRTY.search(text):
-        return replace(item, private_dirty_kb=whole_number(dirty[1]))
+        return replace(item, private_dirty_kb=whole_in_groups(dirty[1]))
     return item
 
 
 def _number(text: str | None) -> int | None:
-    return None if text is None else whole_number(text)
+    return None if text is None else whole_in_groups(text)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from parsers.memory_dumps.lines import whole_number
+from parsers.dump_numbers import whole_in_groups
 
 _CELL = 9
 """A cell's eight characters and the blank before it: a label that leaves less moves all cells of its line."""
@@ -64,13 +64,13 @@ def read_row(text: str, columns: Columns) -> Row | None:
     """Read a line; ``None`` where its numbers stand under no header, and are not as many as the columns."""
     words = list(_WORD.finditer(text))
     first = len(words)
-    while first > 0 and whole_number(words[first - 1][0]) is not None:
+    while first > 0 and whole_in_groups(words[first - 1][0]) is not None:
         first -= 1
     cells = words[first:]
     label = text[: cells[0].start()].strip(" \t") if cells else ""
     if not label:
         return None
-    numbers = [whole_number(word[0]) for word in cells]
+    numbers = [whole_in_groups(word[0]) for word in cells]
     moved = max(words[first - 1].end() - (columns.ends[0] - _CELL), 0)
     places = [columns.ends.index(end) if (end := word.end() - moved) in columns.ends else None for word in cells]
     if None in places:

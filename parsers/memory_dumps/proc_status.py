@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Rejects, at_least_one, first_lines, read_lines
 from parsers.memory_dumps.fields import Block, Field, Form, add_field, sizes
-from parsers.memory_dumps.lines import Problems, at_least_one, first_lines, read_lines
 
 _KNOWN: Mapping[str, Field] = {
     "Name": Field(name="name", form=Form.TEXT),
@@ -93,14 +93,14 @@ def read_proc_status(data: Buffer, settings: DumpSettings) -> Dump:
     Raises:
         DumpError: no line begins with ``Name:``.
     """
-    problems = Problems(data)
+    rejects = Rejects(data)
     complaint = f"No line of {settings.name or 'the file'} begins with 'Name:', as a /proc/PID/status does. Try --kind."
-    return Dump(records=at_least_one(_statuses(data, problems), complaint), rejects=problems)
+    return Dump(records=at_least_one(_statuses(data, rejects), complaint), rejects=rejects)
 
 
-def _statuses(data: Buffer, problems: Problems) -> Iterator[ProcessStatus]:
+def _statuses(data: Buffer, rejects: Rejects) -> Iterator[ProcessStatus]:
     block: Block | None = None
-    for line in read_lines(data, problems):
+    for line in read_lines(data, rejects):
         if line.text.startswith("Name:"):
             if block is not None:
                 yield _status(block)
@@ -108,9 +108,9 @@ def _statuses(data: Buffer, problems: Problems) -> Iterator[ProcessStatus]:
         if not line.text.strip(" \t"):
             continue
         if block is None:
-            problems.line(line, "before the first 'Name:'")
+            rejects.add(line, "before the first 'Name:'")
         else:
-            add_field(block, line, _KNOWN, problems)
+            add_field(block, line, _KNOWN, rejects)
     if block is not None:
         yield _status(block)
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Rejects, at_least_one, first_lines, read_lines
 from parsers.memory_dumps.fields import Block, add_field, sizes
-from parsers.memory_dumps.lines import Problems, at_least_one, first_lines, read_lines
 
 _HEADER = re.compile(
     r"([0-9a-f]{1,16}-[0-9a-f]{1,16}) ([r-][w-][x-][ps-]) [0-9a-f]{1,16} [0-9a-f]{1,8}:[0-9a-f]{1,8} [0-9]{1,20}[ \t]*(.*)"
@@ -87,15 +87,15 @@ def read_smaps(data: Buffer, settings: DumpSettings) -> Dump:
     Raises:
         DumpError: no line tells of a mapping.
     """
-    problems = Problems(data)
+    rejects = Rejects(data)
     complaint = f"No line of {settings.name or 'the file'} tells of a mapping, as /proc/PID/smaps has it. Try --kind."
-    return Dump(records=at_least_one(_mappings(data, problems), complaint), rejects=problems)
+    return Dump(records=at_least_one(_mappings(data, rejects), complaint), rejects=rejects)
 
 
-def _mappings(data: Buffer, problems: Problems) -> Iterator[MappingMemory]:
+def _mappings(data: Buffer, rejects: Rejects) -> Iterator[MappingMemory]:
     block: Block | None = None
     header: re.Match[str] | None = None
-    for line in read_lines(data, problems):
+    for line in read_lines(data, rejects):
         found = _HEADER.fullmatch(line.text)
         if found:
             if block is not None and header is not None:
@@ -104,9 +104,9 @@ def _mappings(data: Buffer, problems: Problems) -> Iterator[MappingMemory]:
         elif not line.text.strip(" \t"):
             continue
         elif block is None:
-            problems.line(line, "before the first mapping")
+            rejects.add(line, "before the first mapping")
         else:
-            add_field(block, line, _KNOWN, problems)
+            add_field(block, line, _KNOWN, rejects)
     if block is not None and header is not None:
         yield _mapping(block, header)
 

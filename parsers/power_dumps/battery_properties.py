@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator, Mapping
 
-from parsers.dump import Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Rejects, first_lines, read_lines
+from parsers.dump_numbers import whole
 from parsers.power_dumps.battery_report import HEALTHS, STATUSES, Block, dump_of
-from parsers.power_dumps.lines import first_texts, lines_of, whole
 
 _PAIR = re.compile(r"([A-Za-z][A-Za-z_ ]{0,30}): *(\S{1,40})(?: +|$)")
 _HEADERS = {"Cached HealthInfo:": "cached", "Real-time Values:": "now"}
@@ -38,11 +39,11 @@ _NAMES = {
 _KNOWN: Mapping[str, Container[int]] = {"status": STATUSES, "health": HEALTHS}
 
 
-def blocks_of(data: Buffer, rejects: list[Reject]) -> Iterator[Block]:
+def _blocks_of(data: Buffer, rejects: Rejects) -> Iterator[Block]:
     """Read a dump's blocks; one begins with its chargers, or with the header above them."""
     block: Block | None = None
     part = ""
-    for line in lines_of(data):
+    for line in read_lines(data, rejects):
         text = line.text.strip()
         if text in _HEADERS:
             part = _HEADERS[text]
@@ -59,7 +60,7 @@ def blocks_of(data: Buffer, rejects: list[Reject]) -> Iterator[Block]:
         if block is None and pairs and pairs[0][0].lower() in _NAMES and whole(pairs[0][1]) is not None:
             block = Block(offset=line.offset)
         if block is None or pairs is None or not _take(pairs, part, block):
-            rejects.append(line.reject("no entry of dumpsys batteryproperties"))
+            rejects.add(line, "no entry of dumpsys batteryproperties")
     if block is not None:
         yield block
 
@@ -95,12 +96,12 @@ def _take(pairs: list[tuple[str, str]], part: str, block: Block) -> bool:
 
 
 def _looks_like(head: bytes, _name: str) -> bool:
-    texts = first_texts(head, 3)
+    texts = first_lines(head, 3)
     return any(text.startswith("ac: ") and " usb: " in text for text in texts)
 
 
 def _read(data: Buffer, _settings: DumpSettings) -> Dump:
-    return dump_of(lambda rejects: blocks_of(data, rejects), "dumpsys batteryproperties")
+    return dump_of(data, _blocks_of, "dumpsys batteryproperties")
 
 
 KIND = Kind(

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from parsers.battery import voltage_scale
-from parsers.dump import Dump, Reject
+from parsers.dump import Buffer, Dump
+from parsers.dump_lines import Rejects
 from parsers.errors import DumpError
 from parsers.power_dumps.current import CurrentReadings, CurrentRule, charge_of, current_of, current_rule, floats
 from parsers.power_samples import ChargeStatus
@@ -93,15 +94,16 @@ class Block:
         return STATUSES.get(self.numbers.get("status", 0))
 
 
-Blocks = Callable[[list[Reject]], Iterable[Block]]
-"""Reads a dump's blocks, and adds to the list what could not be read."""
+Blocks = Callable[[Buffer, Rejects], Iterable[Block]]
+"""Reads a dump's blocks, and adds to the rejects what could not be read."""
 
 
-def dump_of(blocks: Blocks, what: str) -> Dump:
+def dump_of(data: Buffer, blocks: Blocks, what: str) -> Dump:
     """Read blocks into reports.
 
     Args:
-        blocks: may be called again and gives the same.
+        data: the dump.
+        blocks: its reader.
         what: the dump's name in an error.
 
     Raises:
@@ -109,7 +111,7 @@ def dump_of(blocks: Blocks, what: str) -> Dump:
     """
     currents: list[tuple[float | None, float | None, bool]] = []
     told = False
-    for block in blocks([]):
+    for block in blocks(data, Rejects(data)):
         discharging = block.status is ChargeStatus.DISCHARGING and not block.stopped
         currents.append((block.numbers.get("current_now"), block.voltage_v, discharging))
         told = told or bool(block.numbers)
@@ -122,10 +124,10 @@ def dump_of(blocks: Blocks, what: str) -> Dump:
             discharging=np.array([discharging for _, _, discharging in currents], dtype=np.bool_),
         )
     )
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     has_current = any(raw is not None for raw, _, _ in currents)
     notes = (f"current: {rule.evidence}",) if has_current else ("current: none in the dump",)
-    return Dump(records=_reports(blocks(rejects), rule), rejects=rejects, notes=notes)
+    return Dump(records=_reports(blocks(data, rejects), rule), rejects=rejects, notes=notes)
 
 
 def _reports(blocks: Iterable[Block], rule: CurrentRule) -> Iterator[BatteryReport]:

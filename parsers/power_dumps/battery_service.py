@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator, Mapping
 
-from parsers.dump import Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Rejects, first_lines, read_lines
+from parsers.dump_numbers import whole
 from parsers.power_dumps.battery_report import HEALTHS, STATUSES, Block, dump_of
-from parsers.power_dumps.lines import first_texts, lines_of, whole
 
 _HEADER = "Current Battery Service state:"
 _STAMP = re.compile(r"@ ([0-9]{1,18})")
@@ -45,11 +46,11 @@ _NUMBER_NAMES = {
 _KNOWN: Mapping[str, Container[int]] = {"status": STATUSES, "health": HEALTHS}
 
 
-def blocks_of(data: Buffer, rejects: list[Reject]) -> Iterator[Block]:
+def _blocks_of(data: Buffer, rejects: Rejects) -> Iterator[Block]:
     """Read a dump's blocks; a block begins with its header, or with the line of a recording that gives its time."""
     block: Block | None = None
     stamp: tuple[int, int] | None = None
-    for line in lines_of(data):
+    for line in read_lines(data, rejects):
         text = line.text.strip()
         stamped = _STAMP.fullmatch(text)
         if stamped or text == _HEADER:
@@ -64,7 +65,7 @@ def blocks_of(data: Buffer, rejects: list[Reject]) -> Iterator[Block]:
             if block is None and _is_entry(text):
                 block, stamp = _new_block(line.offset, stamp), None
             if block is None or not _take(text, block):
-                rejects.append(line.reject("no entry of dumpsys battery"))
+                rejects.add(line, "no entry of dumpsys battery")
     if block is not None:
         yield block
 
@@ -103,12 +104,12 @@ def _take(text: str, block: Block) -> bool:
 
 
 def _looks_like(head: bytes, _name: str) -> bool:
-    texts = first_texts(head, 4)
+    texts = first_lines(head, 4)
     return _HEADER in texts and not any(text.startswith("=") for text in texts)
 
 
 def _read(data: Buffer, _settings: DumpSettings) -> Dump:
-    return dump_of(lambda rejects: blocks_of(data, rejects), "dumpsys battery")
+    return dump_of(data, _blocks_of, "dumpsys battery")
 
 
 KIND = Kind(name="battery", meaning="Android: dumpsys battery, once or recorded", looks_like=_looks_like, read=_read)

@@ -7,13 +7,15 @@ process, per day, per application) are sums, known by their headings, and counte
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from parsers.dump import Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Line, Rejects, holds, read_lines
 from parsers.errors import DumpError
 from parsers.power_dumps.history import (
     HistoryChange,
@@ -24,7 +26,6 @@ from parsers.power_dumps.history import (
     mark_entry,
     update_entry,
 )
-from parsers.power_dumps.lines import Line, holds, lines_of
 
 _HEADER = "Battery History"
 _SECTIONS = (
@@ -236,8 +237,8 @@ def _elapsed_ms(found: re.Match[str]) -> int:
     return -total if found["stamp"].startswith("-") else total
 
 
-def _entries(data: Buffer, reader: _Reader, rejects: list[Reject], notes: list[str]) -> Iterator[HistoryEntry]:
-    for line in lines_of(data):
+def _entries(data: Buffer, reader: _Reader, rejects: Rejects, notes: list[str]) -> Iterator[HistoryEntry]:
+    for line in read_lines(data, rejects):
         if not line.text.strip():
             reader.after_blank = True
             continue
@@ -246,21 +247,21 @@ def _entries(data: Buffer, reader: _Reader, rejects: list[Reject], notes: list[s
         if entry is not None:
             yield entry
         elif not reader.passes_over(line):
-            rejects.append(line.reject(_NOT_HISTORY))
+            rejects.add(line, _NOT_HISTORY)
         reader.after_blank = False
     notes.extend(reader.notes())
 
 
 def _looks_like(head: bytes, _name: str) -> bool:
     """Tell it by its heading, which stands at the top but for what ``dumpsys`` puts above."""
-    from_top = (line.text for line, _ in zip(lines_of(head), range(8), strict=False))
+    from_top = (line.text for line in itertools.islice(read_lines(head, Rejects(head)), 8))
     return any(text.startswith((f"{_HEADER} (", f"{_HEADER} [Format: ")) for text in from_top)
 
 
 def _read(data: Buffer, settings: DumpSettings) -> Dump:
     if not holds(data, _HEADER):
         raise DumpError("There is no line 'Battery History' in it. Write the whole output of dumpsys batterystats.")
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     notes: list[str] = []
     reader = _Reader(captured=settings.capture_date)
     return Dump(records=_entries(data, reader, rejects, notes), rejects=rejects, notes=notes)

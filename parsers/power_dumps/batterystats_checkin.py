@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from parsers.dump import Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Rejects, first_lines, holds, read_lines
 from parsers.errors import DumpError
 from parsers.power_dumps.history import (
     HistoryChange,
@@ -25,7 +26,6 @@ from parsers.power_dumps.history import (
     update_entry,
 )
 from parsers.power_dumps.history_words import NAMES, POOLED, VALUES
-from parsers.power_dumps.lines import first_texts, holds, lines_of
 
 _POOL = re.compile(r'9,hsp,([0-9]{1,9}),(-?[0-9]{1,10}),"(.*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -134,8 +134,8 @@ class _Reader:
         return notes
 
 
-def _entries(data: Buffer, reader: _Reader, rejects: list[Reject], notes: list[str]) -> Iterator[HistoryEntry]:
-    for line in lines_of(data):
+def _entries(data: Buffer, reader: _Reader, rejects: Rejects, notes: list[str]) -> Iterator[HistoryEntry]:
+    for line in read_lines(data, rejects):
         text = line.text
         found = _ENTRY.fullmatch(text)
         if found and found[1] == "0" and text.startswith(("9,h,0,Dcpu=", "9,h,0,Dpst=")):
@@ -143,7 +143,7 @@ def _entries(data: Buffer, reader: _Reader, rejects: list[Reject], notes: list[s
         elif found:
             entry = reader.entry(line.offset, found)
             if entry is None:
-                rejects.append(line.reject("an entry with a word that cannot be read"))
+                rejects.add(line, "an entry with a word that cannot be read")
             else:
                 yield entry
         elif (pooled := _POOL.fullmatch(text)) is not None:
@@ -151,7 +151,7 @@ def _entries(data: Buffer, reader: _Reader, rejects: list[Reject], notes: list[s
         elif (total := _SUM.match(text)) is not None:
             reader.left_out[total[1]] += 1
         elif text.strip() and not _NEXT.fullmatch(text):
-            rejects.append(line.reject("no line of a check-in dump"))
+            rejects.add(line, "no line of a check-in dump")
     notes.extend(reader.notes())
 
 
@@ -168,13 +168,13 @@ def uid_text(uid: int) -> str:
 
 
 def _looks_like(head: bytes, _name: str) -> bool:
-    return any(text.startswith(("9,hsp,", "9,h,", "9,0,i,vers,")) for text in first_texts(head, 3))
+    return any(text.startswith(("9,hsp,", "9,h,", "9,0,i,vers,")) for text in first_lines(head, 3))
 
 
 def _read(data: Buffer, _settings: DumpSettings) -> Dump:
     if not (holds(data, "9,h,") or holds(data, "9,hsp,")):
         raise DumpError("There is no line '9,h,' in it. Write the output of dumpsys batterystats --checkin --history.")
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     notes: list[str] = []
     return Dump(records=_entries(data, _Reader(), rejects, notes), rejects=rejects, notes=notes)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from parsers.power_dumps.lines import whole
+from parsers.dump_numbers import whole
 
 
 class HistoryKind(StrEnum):

@@ -13,17 +13,17 @@ A monitor stands in the battery's place, so its current is what the phone draws,
 
 from __future__ import annotations
 
-import csv
 import itertools
 import re
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from parsers.dump import Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Line, Rejects, cells_of, first_lines, read_lines
+from parsers.dump_numbers import decimal
 from parsers.errors import DumpError
 from parsers.monsoon import CURRENT, FASTEST_S, TIME, VOLTAGE
-from parsers.power_dumps.lines import Line, decimal, first_texts, lines_of
 
 _LOOKED_AT = 1000
 """Samples whose times tell their unit."""
@@ -103,16 +103,16 @@ def _columns(header: str, rows: Sequence[Line], notes: list[str]) -> _Columns | 
     return _Columns(time=time[0], current=current[0], voltage=voltage[0], width=len(heads), second=seconds)
 
 
-def _samples(data: Buffer, columns: _Columns, rejects: list[Reject], notes: list[str]) -> Iterator[MonitorSample]:
+def _samples(data: Buffer, columns: _Columns, rejects: Rejects, notes: list[str]) -> Iterator[MonitorSample]:
     """Give the samples, and at the end their sums: a gap in time is bridged by the sample before it."""
     count, energy_mj, steps_back = 0, 0.0, 0
     first_s = last_s = last_mw = 0.0
-    for line in itertools.islice(lines_of(data), 1, None):
+    for line in itertools.islice(read_lines(data, rejects), 1, None):
         if not line.text.strip():
             continue
         sample = columns.sample(line)
         if sample is None:
-            rejects.append(line.reject("a row that is cut or holds no number"))
+            rejects.add(line, "a row that is cut or holds no number")
             continue
         if not count:
             first_s = sample.time_s
@@ -131,19 +131,19 @@ def _samples(data: Buffer, columns: _Columns, rejects: list[Reject], notes: list
 
 
 def _looks_like_monsoon(head: bytes, _name: str) -> bool:
-    header = "".join(first_texts(head, 1))
+    header = "".join(first_lines(head, 1))
     return all(name.search(header) for name in (TIME, CURRENT, VOLTAGE))
 
 
 def _read_monsoon(data: Buffer, _settings: DumpSettings) -> Dump:
-    rows = list(itertools.islice(lines_of(data), _LOOKED_AT))
+    rows = list(itertools.islice(read_lines(data, Rejects(data)), _LOOKED_AT))
     notes = ["current and voltage: as the header names their units; a monitor's current is drawn"]
     columns = _columns(rows[0].text, rows[1:], notes) if rows else None
     if columns is None:
         raise DumpError(
             "Its first line names no time, main current (mA) and main voltage (V). Export the main channel."
         )
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     return Dump(records=_samples(data, columns, rejects, notes), rejects=rejects, notes=notes)
 
 
@@ -168,27 +168,19 @@ class RunEnergy:
     """Further columns, as they stand."""
 
 
-def _cells(text: str) -> list[str]:
-    """Split a row of a table; a row whose quotes do not end is one that is cut."""
-    try:
-        return next(csv.reader([text], strict=True), [])
-    except csv.Error:
-        return []
-
-
-def _runs(data: Buffer, heads: Sequence[str], rejects: list[Reject]) -> Iterator[RunEnergy]:
-    for line in itertools.islice(lines_of(data), 1, None):
+def _runs(data: Buffer, heads: Sequence[str], rejects: Rejects) -> Iterator[RunEnergy]:
+    for line in itertools.islice(read_lines(data, rejects), 1, None):
         if not line.text.strip():
             continue
         run = _run(line, heads)
         if run is None:
-            rejects.append(line.reject("a row that is cut or holds no number"))
+            rejects.add(line, "a row that is cut or holds no number")
         else:
             yield run
 
 
 def _run(line: Line, heads: Sequence[str]) -> RunEnergy | None:
-    cells = _cells(line.text)
+    cells = cells_of(line.text)
     if len(cells) != len(heads):
         return None
     values = dict(zip(heads, cells, strict=True))
@@ -209,8 +201,8 @@ def _run(line: Line, heads: Sequence[str]) -> RunEnergy | None:
 
 
 def _heads(data: Buffer) -> list[str]:
-    header = next(lines_of(data), None)
-    return [] if header is None else [head.strip() for head in _cells(header.text)]
+    header = next(read_lines(data, Rejects(data)), None)
+    return [] if header is None else [head.strip() for head in cells_of(header.text)]
 
 
 def _looks_like_runs(head: bytes, _name: str) -> bool:
@@ -221,7 +213,7 @@ def _read_runs(data: Buffer, _settings: DumpSettings) -> Dump:
     heads = _heads(data)
     if not {_ENERGY, _DURATION} <= set(heads) or len(set(heads)) < len(heads):
         raise DumpError(f"Its first line has no columns {_ENERGY} and {_DURATION}, or one of them twice.")
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     notes = ["energy: J of the whole phone over the run, as the header says; idle power is in it"]
     return Dump(records=_runs(data, heads, rejects), rejects=rejects, notes=notes)
 

@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from parsers.dump import Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Line, Rejects, first_lines, holds, read_lines
+from parsers.dump_numbers import whole
 from parsers.errors import DumpError
-from parsers.power_dumps.lines import Line, first_texts, holds, lines_of, whole
 
 _BOOTTIME = 6
 """``BUILTIN_CLOCK_BOOTTIME``."""
@@ -107,7 +108,7 @@ class _Reader:
             self.found.append(message)
         return message if message.path == ("packet",) else None
 
-    def energies(self, packet: _Message, rejects: list[Reject]) -> Iterator[TracedEnergy]:
+    def energies(self, packet: _Message, rejects: Rejects) -> Iterator[TracedEnergy]:
         """Give the energies of a packet that has ended; its time stands behind them."""
         found, self.found = sorted(self.found, key=lambda message: message.line.offset), []
         self.others += not found
@@ -126,7 +127,7 @@ class _Reader:
                     continue
             source, index, uid, energy_uws = parts
             if index is None or energy_uws is None:
-                rejects.append(message.line.reject("an energy without its number or its value"))
+                rejects.add(message.line, "an energy without its number or its value")
                 continue
             name, group = self.names.get((source, index), (None, None))
             yield TracedEnergy(
@@ -155,28 +156,28 @@ def _time_ms(message: _Message, packet: _Message) -> float | None:
     return timestamp_ns / 1e6 if known and timestamp_ns is not None else None
 
 
-def _energies(data: Buffer, rejects: list[Reject], notes: list[str]) -> Iterator[TracedEnergy]:
+def _energies(data: Buffer, rejects: Rejects, notes: list[str]) -> Iterator[TracedEnergy]:
     reader = _Reader()
-    for line in lines_of(data):
+    for line in read_lines(data, rejects):
         position = 0
         while position < len(line.text):
             item = _ITEM.match(line.text, position)
             if item is None or item.end() == position:
                 if line.text[position:].strip():
-                    rejects.append(line.reject("no text of a trace"))
+                    rejects.add(line, "no text of a trace")
                 break
             position = item.end()
             packet = reader.take(line, item)
             if packet is not None:
                 yield from reader.energies(packet, rejects)
     if reader.stack:
-        rejects.append(reader.stack[0].line.reject("a packet that does not end"))
+        rejects.add(reader.stack[0].line, "a packet that does not end")
     if reader.others:
         notes.append(f"{reader.others} packets of other kinds were left out")
 
 
 def _looks_like(head: bytes, _name: str) -> bool:
-    first = first_texts(head, 1)
+    first = first_lines(head, 1)
     return bool(
         first and first[0].startswith("packet {") and any(holds(head, f"{name} {{") for name in (_RAILS, _BREAKDOWN))
     )
@@ -185,7 +186,7 @@ def _looks_like(head: bytes, _name: str) -> bool:
 def _read(data: Buffer, _settings: DumpSettings) -> Dump:
     if not any(holds(data, name) for name in (_RAILS, _BREAKDOWN)):
         raise DumpError("There are no power rails in it. Write the trace as text: traceconv text TRACE FILE.")
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     notes = ["energy: µWs since boot, as Perfetto documents"]
     return Dump(records=_energies(data, rejects, notes), rejects=rejects, notes=notes)
 

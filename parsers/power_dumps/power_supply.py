@@ -22,10 +22,11 @@ from typing import NamedTuple
 import numpy as np
 
 from parsers.battery import voltage_scale
-from parsers.dump import Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Line, Rejects, first_lines, read_lines
+from parsers.dump_numbers import whole
 from parsers.errors import DumpError
 from parsers.power_dumps.current import CurrentReadings, CurrentRule, charge_of, current_of, current_rule, floats
-from parsers.power_dumps.lines import Line, first_texts, lines_of, whole
 from parsers.power_samples import ChargeStatus
 
 _STAMP = re.compile(r"@ ([0-9]{1,18})")
@@ -118,27 +119,28 @@ class _Entry(NamedTuple):
     boottime_ns: int | None = None
 
 
-def _entries(data: Buffer, rejects: list[Reject]) -> Iterator[_Entry]:
+def _entries(data: Buffer, rejects: Rejects) -> Iterator[_Entry]:
     waits: re.Match[str] | None = None
-    for line in lines_of(data):
+    expected_at = 0
+    for line in read_lines(data, rejects):
         text = line.text.strip()
         if not text:
             continue
         stamped, head = _STAMP.fullmatch(text), _HEAD.fullmatch(text)
         if stamped:
             yield _Entry(line, boottime_ns=int(stamped[1]))
-        elif waits and not head:
+        elif waits and not head and line.offset == expected_at:
             yield _Entry(line, waits["supply"], waits["node"], text)
         elif uevent := _UEVENT.fullmatch(text):
             yield _Entry(line, None, uevent[1].removeprefix("POWER_SUPPLY_").lower(), uevent[2])
         elif found := _NODE.fullmatch(text):
             yield _Entry(line, found["supply"], found["node"], found["value"].strip())
         elif not head:
-            rejects.append(line.reject("no node of a power supply"))
-        waits = head
+            rejects.add(line, "no node of a power supply")
+        waits, expected_at = head, line.end
 
 
-def _supplies(data: Buffer, rejects: list[Reject]) -> Iterator[_Supply]:
+def _supplies(data: Buffer, rejects: Rejects) -> Iterator[_Supply]:
     """Read the records: one ends at a stamp, at another supply's node, or where a node comes again."""
     last: _Supply | None = None
     stamp: int | None = None
@@ -152,12 +154,12 @@ def _supplies(data: Buffer, rejects: list[Reject]) -> Iterator[_Supply]:
         if last is None:
             last = _Supply(offset=entry.line.offset, boottime_ns=stamp, name=entry.supply)
         if not _take(last, entry.node, entry.value):
-            rejects.append(entry.line.reject("a node whose value is none"))
+            rejects.add(entry.line, "a node whose value is none")
     if last is not None:
         yield last
 
 
-def _moments(data: Buffer, rejects: list[Reject]) -> Iterator[list[_Supply]]:
+def _moments(data: Buffer, rejects: Rejects) -> Iterator[list[_Supply]]:
     """Put records of different supplies together that were read in a row, under one stamp where there are stamps."""
     moment: list[_Supply] = []
     for supply in _supplies(data, rejects):
@@ -258,7 +260,7 @@ def _record(supply: _Supply, plugged: tuple[str, ...] | None, rule: CurrentRule)
 
 
 def _looks_like(head: bytes, _name: str) -> bool:
-    texts = first_texts(head, 3)
+    texts = first_lines(head, 3)
     return any(
         text.startswith("POWER_SUPPLY_")
         or ("/power_supply/" in text and (_NODE.fullmatch(text) or _HEAD.fullmatch(text)) is not None)
@@ -267,13 +269,13 @@ def _looks_like(head: bytes, _name: str) -> bool:
 
 
 def _read(data: Buffer, _settings: DumpSettings) -> Dump:
-    readings, count = _readings(_moments(data, []))
+    readings, count = _readings(_moments(data, Rejects(data)))
     if not count:
         raise DumpError(
             "There is no node of a power supply in it. Write cat uevent, or grep . over the nodes, to a file."
         )
     rule = current_rule(readings)
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     has_current = bool(np.isfinite(readings.raw).any())
     return Dump(
         records=_records(_moments(data, rejects), rule),

@@ -17,9 +17,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from parsers.dump import Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Rejects, first_lines, holds, read_lines
+from parsers.dump_numbers import decimal
 from parsers.errors import DumpError
-from parsers.power_dumps.lines import decimal, first_texts, holds, lines_of
 
 _TIME = re.compile(r"t=([0-9]{1,18})")
 _CHANNEL = re.compile(r"CH([0-9]{1,4})\(T=([0-9]{1,18})\)\[([^\]]{1,100})\], ([0-9]{1,18})")
@@ -43,11 +44,11 @@ class RailReading:
     """Since the rail's reading before; ``None`` for the first, and where time or energy did not rise."""
 
 
-def _rail_readings(data: Buffer, rejects: list[Reject], notes: list[str]) -> Iterator[RailReading]:
+def _rail_readings(data: Buffer, rejects: Rejects, notes: list[str]) -> Iterator[RailReading]:
     time_ms: int | None = None
     before: dict[tuple[int, str], tuple[int, int]] = {}
     fallen = 0
-    for line in lines_of(data):
+    for line in read_lines(data, rejects):
         text = line.text.strip()
         at, found = _TIME.fullmatch(text), _CHANNEL.fullmatch(text)
         if at:
@@ -71,20 +72,20 @@ def _rail_readings(data: Buffer, rejects: list[Reject], notes: list[str]) -> Ite
                 mean_power_mw=power_mw,
             )
         elif text:
-            rejects.append(line.reject(_NO_CHANNEL))
+            rejects.add(line, _NO_CHANNEL)
     if fallen:
         notes.append(f"energy fell {fallen} times, as it does when the phone reboots: no mean power is told there")
 
 
 def _looks_like_odpm(head: bytes, _name: str) -> bool:
-    texts = first_texts(head, 2)
+    texts = first_lines(head, 2)
     return len(texts) == 2 and bool(_TIME.fullmatch(texts[0]) and _CHANNEL.fullmatch(texts[1]))
 
 
 def _read_odpm(data: Buffer, _settings: DumpSettings) -> Dump:
     if not holds(data, "(T="):
         raise DumpError("There is no channel 'CH0(T=…)[…], …' in it. Write cat energy_value to a file.")
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     notes = ["energy: µWs since the channel began to count, as the driver documents"]
     return Dump(records=_rail_readings(data, rejects, notes), rejects=rejects, notes=notes)
 
@@ -189,10 +190,10 @@ class _Place:
         )
 
 
-def _power_stats(data: Buffer, rejects: list[Reject], notes: list[str]) -> Iterator[PowerStatsReading]:
+def _power_stats(data: Buffer, rejects: Rejects, notes: list[str]) -> Iterator[PowerStatsReading]:
     place = _Place()
     of_battery = 0
-    for line in lines_of(data):
+    for line in read_lines(data, rejects):
         text = line.text.strip()
         stamp, border = _STAMP.fullmatch(text), _SECTION.fullmatch(text)
         if stamp:
@@ -206,7 +207,7 @@ def _power_stats(data: Buffer, rejects: list[Reject], notes: list[str]) -> Itera
         else:
             reading = place.reading(line.offset, text)
             if reading is None:
-                rejects.append(line.reject(f"no line of {place.section or 'any section'}"))
+                rejects.add(line, f"no line of {place.section or 'any section'}")
             else:
                 yield reading
     if of_battery:
@@ -214,7 +215,7 @@ def _power_stats(data: Buffer, rejects: list[Reject], notes: list[str]) -> Itera
 
 
 def _looks_like_power_stats(head: bytes, _name: str) -> bool:
-    return any(_SECTION.fullmatch(text) for text in first_texts(head, 3))
+    return any(_SECTION.fullmatch(text) for text in first_lines(head, 3))
 
 
 def _read_power_stats(data: Buffer, _settings: DumpSettings) -> Dump:
@@ -222,7 +223,7 @@ def _read_power_stats(data: Buffer, _settings: DumpSettings) -> Dump:
         raise DumpError(
             "There is no 'PowerStats HAL' in it. Write the output of dumpsys …IPowerStats/default to a file."
         )
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     notes = ["energy: mWs since boot, as the HAL prints it; of its digits the first seven are the meter's"]
     return Dump(records=_power_stats(data, rejects, notes), rejects=rejects, notes=notes)
 

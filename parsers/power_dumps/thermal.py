@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from parsers.dump import Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Rejects, first_lines, holds, read_lines
+from parsers.dump_numbers import decimal
 from parsers.errors import DumpError
-from parsers.power_dumps.lines import decimal, first_texts, holds, lines_of
 
 STATUSES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 """``android.os.Temperature.THROTTLING_*``, from 0 on."""
@@ -254,10 +255,10 @@ def _floats(text: str) -> tuple[float | None, ...] | None:
     return None if len(known) < len(values) else tuple(None if math.isnan(value) else value for value in known)
 
 
-def _reports(data: Buffer, rejects: list[Reject], notes: list[str]) -> Iterator[ThermalReport]:
+def _reports(data: Buffer, rejects: Rejects, notes: list[str]) -> Iterator[ThermalReport]:
     gathered: _Gathered | None = None
     cached = 0
-    for line in lines_of(data):
+    for line in read_lines(data, rejects):
         text = line.text.strip()
         if not text or _SERVICE.fullmatch(text):
             continue
@@ -267,7 +268,7 @@ def _reports(data: Buffer, rejects: list[Reject], notes: list[str]) -> Iterator[
                 yield gathered.report()
             gathered = _Gathered(offset=line.offset)
         if not gathered.take(text, indented=line.text[:1].isspace()):
-            rejects.append(line.reject("no line of dumpsys thermalservice"))
+            rejects.add(line, "no line of dumpsys thermalservice")
     if gathered is not None:
         cached += gathered.cached
         yield gathered.report()
@@ -275,13 +276,13 @@ def _reports(data: Buffer, rejects: list[Reject], notes: list[str]) -> Iterator[
 
 
 def _looks_like(head: bytes, _name: str) -> bool:
-    return any(text.startswith("IsStatusOverride: ") for text in first_texts(head, 3))
+    return any(text.startswith("IsStatusOverride: ") for text in first_lines(head, 3))
 
 
 def _read(data: Buffer, _settings: DumpSettings) -> Dump:
     if not any(holds(data, mark) for mark in ("Thermal Status: ", "IsStatusOverride: ", *_SECTIONS)):
         raise DumpError("There is no 'Thermal Status:' in it. Write the output of dumpsys thermalservice to a file.")
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     notes: list[str] = []
     return Dump(records=_reports(data, rejects, notes), rejects=rejects, notes=notes)
 

@@ -11,14 +11,14 @@ app took before, no power of the phone.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from parsers.dump import Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Line, Rejects, cells_of, read_lines
+from parsers.dump_numbers import decimal
 from parsers.errors import DumpError
-from parsers.power_dumps.lines import Line, decimal, lines_of
 
 _TIME = re.compile(r"Time\s{1,4}\[(ms|s)\]")
 _HEAD = re.compile(r"(?P<name>[^\[\]]{1,80}?)(?:\[(?P<unit>[^\[\]]{1,20})\])?(?:\s{0,4}\((?P<variant>[^()]{1,20})\))?")
@@ -85,41 +85,33 @@ def _points(heads: Sequence[str]) -> list[_Point] | None:
     return points or None
 
 
-def _cells(text: str) -> list[str]:
-    """Split a row; one whose quotes do not end is cut, and has no cells."""
-    try:
-        return next(csv.reader([text], strict=True), [])
-    except csv.Error:
-        return []
-
-
 def _header(data: Buffer) -> tuple[int, Line, list[_Point]] | None:
     """Find the column heads: how many lines stand above them, their line, and what they name."""
-    for number, line in zip(range(_HEADERS_AT_MOST), lines_of(data), strict=False):
+    for number, line in zip(range(_HEADERS_AT_MOST), read_lines(data, Rejects(data)), strict=False):
         if "[ms]" in line.text or "[s]" in line.text:
-            points = _points(_cells(line.text))
+            points = _points(cells_of(line.text))
             if points is not None:
                 return number, line, points
     return None
 
 
 def _values(
-    data: Buffer, header: Line, points: Sequence[_Point], rejects: list[Reject], notes: list[str]
+    data: Buffer, header: Line, points: Sequence[_Point], rejects: Rejects, notes: list[str]
 ) -> Iterator[TrepnValue]:
     statistics = 0
     in_statistics = False
-    width = len(_cells(header.text))
-    for line in lines_of(data):
+    width = len(cells_of(header.text))
+    for line in read_lines(data, rejects):
         if line.offset <= header.offset or not line.text.strip():
             continue
         in_statistics = in_statistics or _STATISTICS.fullmatch(line.text.strip()) is not None
         if in_statistics:
             statistics += 1
             continue
-        cells = _cells(line.text)
+        cells = cells_of(line.text)
         values, complete = _row(line.offset, cells, points) if len(cells) == width else ([], False)
         if not complete:
-            rejects.append(line.reject("a row that is cut, or a cell that is no number"))
+            rejects.add(line, "a row that is cut, or a cell that is no number")
         yield from values
     if statistics:
         notes.append(f"statistics: {statistics} lines behind the values were left out")
@@ -164,7 +156,7 @@ def _read(data: Buffer, _settings: DumpSettings) -> Dump:
             "There is no line of column heads 'Time [ms],…' near its top. Export the profile as CSV in Trepn."
         )
     number, header, points = found
-    rejects: list[Reject] = []
+    rejects = Rejects(data)
     notes = ["units: as the column heads name them"]
     if number:
         notes.append(f"{number} lines above the column heads say which profile it is, and were left out")

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from parsers.dump import Buffer
+from parsers.dump_lines import Rejects, read_lines
 from parsers.errors import DumpError
-from parsers.memory_dumps.lines import Problems, read_lines
 from parsers.profiles.operator_time import OperatorTime, figure_of
 from parsers.profiles.rows import Findings, Session, TimedLayer
 
@@ -59,7 +59,7 @@ def read_events(data: Buffer, findings: Findings, provider: str) -> Iterator[Ope
     """
     nodes: dict[str, _Node] = {}
     run, in_run, others = 1, 0, 0
-    for event in _events(data, findings.problems):
+    for event in _events(data, findings.rejects):
         if event.message != _NODE:
             yield _record(event, "events", others, event.message, provider)
             others += 1
@@ -106,9 +106,9 @@ def _add_layer(name: str, node: _Node, number: int, provider: str, findings: Fin
         findings.add_layer(TimedLayer(time=time, type="", session=Session(samples=len(node.times_ms))))
 
 
-def _events(data: Buffer, problems: Problems) -> Iterator[_Event]:
+def _events(data: Buffer, rejects: Rejects) -> Iterator[_Event]:
     columns: list[str] = []
-    for line in read_lines(data, problems):
+    for line in read_lines(data, rejects):
         if not line.text.strip():
             continue
         cells = _cells(line.text)
@@ -117,9 +117,9 @@ def _events(data: Buffer, problems: Problems) -> Iterator[_Event]:
             if not set(_NEEDED) <= set(columns) or len(set(columns)) < len(columns):
                 raise DumpError(f"This is no table of events: its first line does not name {', '.join(_NEEDED)}.")
         elif is_event_header(line.text):
-            problems.line(line, "the header again")
+            rejects.add(line, "the header again")
         elif (event := _event(columns, cells)) is None:
-            problems.line(line, "an event that does not fit the header")
+            rejects.add(line, "an event that does not fit the header")
         else:
             yield event
     if not columns:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
-from parsers.memory_dumps.lines import Problems, read_lines
-from parsers.power_dumps.lines import decimal, whole
+from parsers.dump_lines import Rejects, read_lines
+from parsers.dump_numbers import decimal, whole
 from parsers.profiles.operator_time import OperatorTime, figure_of
 from parsers.profiles.rows import NETWORK, Findings, Session, TimedLayer, dump_of, stem_of
 from parsers.profiles.table_lines import Misfit, NetworkTimes, Outside, UniqueNames, network_times, table_lines
@@ -203,14 +203,14 @@ class _Reader:
 
 def _looks_like(head: bytes, _name: str) -> bool:
     lines = _Lines()
-    found = [lines.read(line.text.strip()) for line in read_lines(head, Problems(head))]
+    found = [lines.read(line.text.strip()) for line in read_lines(head, Rejects(head))]
     bullets = any(isinstance(line, NetworkTimes) for line in found)
     return bullets or any(isinstance(line, _Columns) and line.is_by_name for line in found)
 
 
 def _scan(data: Buffer, findings: Findings) -> Iterator[OperatorTime]:
     reader = _Reader(findings=findings)
-    lines: Iterator[_Line] = table_lines(read_lines(data, findings.problems), _Lines().read, findings.problems)
+    lines: Iterator[_Line] = table_lines(read_lines(data, findings.rejects), _Lines().read, findings.rejects)
     for line in lines:
         time = reader.take(line)
         if time is not None:

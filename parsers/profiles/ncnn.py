@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
-from parsers.memory_dumps.lines import Problems, read_lines
+from parsers.dump_lines import Rejects, read_lines
 from parsers.profiles.operator_time import LayerShape, OperatorTime, figure_of
 from parsers.profiles.rows import NETWORK, Findings, Session, TimedLayer, dump_of
 from parsers.profiles.table_lines import Misfit, NetworkTimes, Outside, UniqueNames, network_times, table_lines
@@ -245,7 +245,7 @@ def _unpacked(text: str) -> Shape | None:
 
 def _looks_like(head: bytes, _name: str) -> bool:
     read = _layer_reader()
-    found = [read(line.text.strip()) for line in read_lines(head, Problems(head))]
+    found = [read(line.text.strip()) for line in read_lines(head, Rejects(head))]
     layers = sum(isinstance(line, _LayerTime) for line in found)
     options = {line.name for line in found if isinstance(line, _Option)}
     networks = sum(isinstance(line, NetworkTimes) for line in found)
@@ -254,7 +254,7 @@ def _looks_like(head: bytes, _name: str) -> bool:
 
 def _scan(data: Buffer, findings: Findings) -> Iterator[OperatorTime]:
     reader = _Reader(findings=findings)
-    lines: Iterator[_Line] = table_lines(read_lines(data, findings.problems), _layer_reader(), findings.problems)
+    lines: Iterator[_Line] = table_lines(read_lines(data, findings.rejects), _layer_reader(), findings.rejects)
     for line in lines:
         reader.take(line)
         yield from reader.times

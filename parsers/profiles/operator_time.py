@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from parsers.dump import Json
-from parsers.power_dumps.lines import decimal
+from parsers.dump_numbers import decimal
 from parsers.schema import Shape, Value
 
 _LARGEST_VOLUME = 2**62

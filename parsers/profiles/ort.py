@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Line, Rejects, read_lines
 from parsers.errors import OrtProfileError
-from parsers.memory_dumps.lines import Line, Problems, read_lines
 from parsers.ort_profile import NodeTime, is_layout, parse_ort_profile, trimmed_mean_us
 from parsers.placement import provider_name
 from parsers.profiles.operator_time import LayerShape, OperatorTime
@@ -86,13 +86,13 @@ class _Section:
             self.times_us.setdefault(key, array("d")).append(node.kernel_us[0])
 
 
-def _runs(data: Buffer, problems: Problems) -> Iterator[_Run]:
+def _runs(data: Buffer, rejects: Rejects) -> Iterator[_Run]:
     """Yield the runs of a profile; what stands before the first node and behind the last run is none of them."""
     run = _Run()
-    for line in read_lines(data, problems):
+    for line in read_lines(data, rejects):
         events = _events(line)
         if events is None:
-            problems.line(line, "an event that cannot be read")
+            rejects.add(line, "an event that cannot be read")
             run.is_damaged = True
             continue
         for event in events:
@@ -102,7 +102,7 @@ def _runs(data: Buffer, problems: Problems) -> Iterator[_Run]:
                 yield run
                 run = _Run(offset=line.end)
     if run.events:
-        problems.add(run.offset, run.end, "a run whose end is missing")
+        rejects.add_piece(run.offset, run.end, "a run whose end is missing")
 
 
 def _events(line: Line) -> list[_Event] | None:
@@ -134,18 +134,18 @@ def _slim(event: Mapping[str, Any]) -> _Event:
     )
 
 
-def _sections(data: Buffer, problems: Problems) -> tuple[list[_Section], list[str]]:
+def _sections(data: Buffer, rejects: Rejects) -> tuple[list[_Section], list[str]]:
     """Sort the runs; and say of each that is left out why it is."""
     sections: dict[int, _Section] = {}
     complaints: list[str] = []
-    for run in _runs(data, problems):
+    for run in _runs(data, rejects):
         if run.is_damaged:
             complaints.append("A line of it is no JSON event.")
             continue
         try:
             nodes, run_us = _read_run(run)
         except OrtProfileError as error:
-            problems.add(run.offset, run.end, "a run whose events contradict each other")
+            rejects.add_piece(run.offset, run.end, "a run whose events contradict each other")
             complaints.append(str(error))
             continue
         sections.setdefault(run.sort, _Section()).add(nodes, run_us)
@@ -207,7 +207,7 @@ def _looks_like(head: bytes, _name: str) -> bool:
 
 
 def _scan(data: Buffer, findings: Findings) -> Iterator[OperatorTime]:
-    sections, complaints = _sections(data, findings.problems)
+    sections, complaints = _sections(data, findings.rejects)
     layout_nodes = 0
     for number, section in enumerate(sections, start=1):
         session = Session(samples=max(len(section.run_us) - 1, 1))

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
-from parsers.memory_dumps.lines import first_lines, read_lines
-from parsers.power_dumps.lines import whole
+from parsers.dump_lines import first_lines, read_lines
+from parsers.dump_numbers import whole
 from parsers.profiles.event_csv import is_event_header, read_events
 from parsers.profiles.operator_time import OperatorTime
 from parsers.profiles.rows import Findings, Session, TimedLayer, dump_of
@@ -77,7 +77,7 @@ def _scan(viewer: _Viewer, data: Buffer, findings: Findings) -> Iterator[Operato
 
 def _read_text(viewer: _Viewer, data: Buffer, findings: Findings) -> Iterator[OperatorTime]:
     places: Counter[str] = Counter()
-    for entry in entries_of(read_lines(data, findings.problems), findings.problems):
+    for entry in entries_of(read_lines(data, findings.rejects), findings.rejects):
         section = ", ".join(part for part in (entry.section, entry.graph) if part)
         section = sys.intern(f"log {entry.log}: {section}" if entry.log > 1 else section)
         is_operator = viewer.is_operator(entry)

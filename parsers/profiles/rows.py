@@ -12,7 +12,7 @@ from typing import overload
 
 from parsers.device_config import DeviceConfig
 from parsers.dump import Buffer, Dump, DumpSettings
-from parsers.memory_dumps.lines import Problems, at_least_one
+from parsers.dump_lines import Rejects, at_least_one
 from parsers.profiles.operator_time import OperatorTime
 from parsers.schema import (
     Context,
@@ -63,7 +63,7 @@ class TimedLayer:
 class Findings:
     """What a reader finds beside the records that it yields."""
 
-    problems: Problems
+    rejects: Rejects
     keeps_layers: bool = False
     layers: list[TimedLayer] = field(default_factory=list)
     """Those with a time, where they are kept."""
@@ -96,10 +96,10 @@ def dump_of(scan: Scan, data: Buffer, settings: DumpSettings, kind: str, complai
     Raises:
         DumpError: there is no record.
     """
-    findings = Findings(problems=Problems(data))
+    findings = Findings(rejects=Rejects(data))
     return Dump(
         records=at_least_one(scan(data, findings), complaint),
-        rejects=findings.problems,
+        rejects=findings.rejects,
         notes=findings.notes,
         cells=Rows(scan, data, settings, kind),
     )
@@ -126,7 +126,7 @@ class Rows(Sequence[Mapping[str, Value]]):
 
     def _layers(self) -> list[TimedLayer]:
         if self._found is None:
-            findings = Findings(problems=Problems(self._data), keeps_layers=True)
+            findings = Findings(rejects=Rejects(self._data), keeps_layers=True)
             for _ in self._scan(self._data, findings):
                 pass
             self._found = findings.layers

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from parsers.memory_dumps.lines import Line, Problems
+from parsers.dump_lines import Line, Rejects
 from parsers.profiles.operator_time import figure_of
 
 _FIGURE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) {0,4}([A-Za-z/]{0,12})")
@@ -45,10 +45,10 @@ class Entry:
 class _Titles:
     """Knows below which title a line stands."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, rejects: Rejects) -> None:
         self.log, self.section, self.graph = 1, "", ""
         self.is_understood = True
-        self._problems = problems
+        self._rejects = rejects
         self._title: Line | None = None
 
     def take(self, line: Line, text: str) -> bool:
@@ -60,7 +60,7 @@ class _Titles:
             self._underline()
         else:
             if self._title is not None:
-                self._problems.line(self._title, "a title without dashes below it")
+                self._rejects.add(self._title, "a title without dashes below it")
                 self.is_understood, self._title = False, None
             if not text.endswith(":"):
                 return not self.section
@@ -79,18 +79,18 @@ class _Titles:
         self.section, self.graph = name or self.section, ""
 
 
-def entries_of(lines: Iterable[Line], problems: Problems) -> Iterator[Entry]:
+def entries_of(lines: Iterable[Line], rejects: Rejects) -> Iterator[Entry]:
     """Yield the figures below titles; what stands before the first title is a banner."""
-    titles = _Titles(problems)
+    titles = _Titles(rejects)
     for line in lines:
         text = line.text.strip()
         if not text or titles.take(line, text):
             continue
         entry = _entry(text, log=titles.log, section=titles.section, graph=titles.graph)
         if not titles.is_understood:
-            problems.line(line, "a figure below a title that was not understood")
+            rejects.add(line, "a figure below a title that was not understood")
         elif entry is None:
-            problems.line(line, "a line below a title that is no figure")
+            rejects.add(line, "a line below a title that is no figure")
         else:
             yield entry
 

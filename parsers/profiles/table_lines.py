@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from parsers.memory_dumps.lines import Line, Problems
+from parsers.dump_lines import Line, Rejects
 from parsers.profiles.operator_time import figure_of
 
 Read = TypeVar("Read")
@@ -48,9 +48,7 @@ class NetworkTimes:
     """Whether ``ms`` stands behind each."""
 
 
-def table_lines(
-    lines: Iterable[Line], read: Callable[[str], Read | Misfit | None], problems: Problems
-) -> Iterator[Read]:
+def table_lines(lines: Iterable[Line], read: Callable[[str], Read | Misfit | None], rejects: Rejects) -> Iterator[Read]:
     """Yield what ``read`` makes of a log's lines; it gives ``None`` for a line that is of no table."""
     held: list[Line] = []
     inside = False
@@ -58,14 +56,14 @@ def table_lines(
         text = line.text.strip()
         found = read(text)
         if isinstance(found, Misfit):
-            problems.line(line, found)
+            rejects.add(line, found)
         elif isinstance(found, Outside):
             held.clear()
             inside = False
             yield found
         elif found is not None:
             for other in held:
-                problems.line(other, _BETWEEN)
+                rejects.add(other, _BETWEEN)
             held.clear()
             inside = True
             yield found

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
-from parsers.memory_dumps.lines import Line, Problems, read_lines
-from parsers.power_dumps.lines import whole
+from parsers.dump_lines import Line, Rejects, read_lines
+from parsers.dump_numbers import whole
 from parsers.profiles.operator_time import OperatorTime
 from parsers.profiles.rows import Findings, Session, TimedLayer, dump_of, stem_of
 from parsers.profiles.tflite_table import Entry, Header, entry_of, header_of, is_header
@@ -124,13 +124,13 @@ class _Reader:
             self.table = _Table(title=title[1].lower(), is_prefixed=prefix is not None)
         elif self.table is not None and self.table.is_prefixed and prefix is None:
             if _is_like_an_entry(bare):
-                self.findings.problems.line(line, _STRAY)
+                self.findings.rejects.add(line, _STRAY)
         elif not bare or self._is_context(bare):
             self.table = None
         elif self.table is not None:
             self._take_entry(line, text, self.table)
         elif _is_like_an_entry(bare):
-            self.findings.problems.line(line, _STRAY)
+            self.findings.rejects.add(line, _STRAY)
 
     def _is_context(self, bare: str) -> bool:
         if runs := _RUN_COUNT.search(bare):
@@ -147,11 +147,11 @@ class _Reader:
     def _begin(self, line: Line, bare: str, *, is_prefixed: bool) -> None:
         header = header_of(bare)
         if header is None:
-            self.findings.problems.line(line, "a table's header without node type and avg ms, or with a column twice")
+            self.findings.rejects.add(line, "a table's header without node type and avg ms, or with a column twice")
         table = self.table
         if table is None or table.header is not None:
             if table is not None and table.header == header:
-                return self.findings.problems.line(line, "a table's header that stands there twice")
+                return self.findings.rejects.add(line, "a table's header that stands there twice")
             table = _Table(title=_NO_TITLE, is_prefixed=is_prefixed)
         table.header, self.table = header, table
         if header is not None:
@@ -162,12 +162,12 @@ class _Reader:
 
     def _take_entry(self, line: Line, text: str, table: _Table) -> None:
         if table.header is None:
-            return self.findings.problems.line(line, "a line of a table whose header was not understood")
+            return self.findings.rejects.add(line, "a line of a table whose header was not understood")
         entry = entry_of(table.header, text)
         if isinstance(entry, str):
-            return self.findings.problems.line(line, entry)
+            return self.findings.rejects.add(line, entry)
         if (entry.type, entry.name) in table.seen:
-            return self.findings.problems.line(line, "a line of a table that stands there twice")
+            return self.findings.rejects.add(line, "a line of a table that stands there twice")
         time = _time_of(entry, section=table.section, order=len(table.seen))
         table.seen.add((entry.type, entry.name))
         self.times.append(time)
@@ -231,12 +231,12 @@ def layer_type(type_: str) -> str:
 
 
 def _looks_like(head: bytes, _name: str) -> bool:
-    return any(is_header(line.text) and header_of(line.text) is not None for line in read_lines(head, Problems(head)))
+    return any(is_header(line.text) and header_of(line.text) is not None for line in read_lines(head, Rejects(head)))
 
 
 def _scan(data: Buffer, findings: Findings) -> Iterator[OperatorTime]:
     reader = _Reader(findings=findings)
-    for line in read_lines(data, findings.problems):
+    for line in read_lines(data, findings.rejects):
         reader.take(line)
         yield from reader.times
         reader.times.clear()

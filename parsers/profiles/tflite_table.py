@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from parsers.power_dumps.lines import decimal, whole
+from parsers.dump_numbers import decimal, whole
 from parsers.profiles.operator_time import figure_of
 
 _BRACKETED = re.compile(r"\[([^\[\]\t]{1,32})\]")

@@ -83,7 +83,7 @@ def test_a_line_of_another_form_or_with_a_value_that_is_none_is_a_reject() -> No
     dump = KIND.read((OLD + "vendor says hello\ncharge counter: many\n").encode(), DumpSettings())
 
     assert len(list(dump.records)) == 1
-    assert dump.rejects == [
+    assert list(dump.rejects) == [
         Reject(offset=len(OLD), reason="no entry of dumpsys batteryproperties", text=b"vendor says hello")
     ]
 

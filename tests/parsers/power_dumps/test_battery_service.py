@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parsers.dump import DumpSettings, Reject
+from parsers.dump_lines import LONGEST_LINE
 from parsers.errors import DumpError
 from parsers.power_dumps.battery_report import BatteryReport
 from parsers.power_dumps.battery_service import KIND
@@ -76,7 +77,7 @@ def test_a_block_is_a_report_with_raw_values_units_and_how_they_were_told() -> N
             extras=(("LED Charging", "on"),),
         )
     ]
-    assert dump.rejects == []
+    assert list(dump.rejects) == []
     assert dump.notes == ("current: µA: -350000 at 4.00 V would be 1400 W in mA, more than 40 W; - is discharge",)
 
 
@@ -170,7 +171,7 @@ def test_blocks_of_a_recording_have_its_times_and_may_lack_the_header() -> None:
 
     assert (first.offset, first.boottime_ns, second.boottime_ns) == (0, 1000, 2000)
     assert (second.voltage_mv, second.current_raw, second.plugged) == (4012.0, None, None)
-    assert dump.rejects == [
+    assert list(dump.rejects) == [
         Reject(offset=text.index("current now:\n", 200), reason="no entry of dumpsys battery", text=b"current now:")
     ]
 
@@ -293,10 +294,20 @@ def test_what_is_rendered_is_read_back(blocks: list[dict]) -> None:
         for report in dump.records
     ]
     assert read == blocks
-    assert dump.rejects == []
+    assert list(dump.rejects) == []
 
 
 def test_broken_dumps_raise_nothing_but_our_errors(read_mutations) -> None:
     whole = (block(-350_000) + "@ 5\n" + block(-450, status=2)).encode()
 
     assert read_mutations(KIND, whole) > 200
+
+
+def test_a_line_that_no_program_writes_is_never_read_but_rejected() -> None:
+    data = b"Current Battery Service state:\n  level: 5\n  x: " + b"9" * LONGEST_LINE + b"\n  scale: 100\n"
+
+    dump = KIND.read(data, DumpSettings())
+    (report,) = dump.records
+
+    assert (report.level_percent, report.extras) == (5.0, ())
+    assert [(reject.offset, reject.text[:6]) for reject in dump.rejects] == [(42, b"  x: 9")]

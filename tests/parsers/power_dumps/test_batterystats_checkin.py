@@ -89,7 +89,7 @@ def test_an_entry_has_its_words_and_strings_written_out() -> None:
             ),
         ),
     ]
-    assert dump.rejects == []
+    assert list(dump.rejects) == []
     assert dump.notes == [
         "section vers: 1 lines that are no entries",
         "section h, details of entries: 2 lines that are no entries",
@@ -271,4 +271,4 @@ def test_a_history_in_both_forms_is_read_back_the_same(history: list[dict]) -> N
     for kind, text in ((KIND, as_checkin(history)), (batterystats.KIND, as_text(history))):
         dump = kind.read(text.encode(), DumpSettings())
         entries = [replace(entry, offset=0, stamp="") for entry in dump.records]
-        assert (entries, dump.rejects) == (expected, [])
+        assert (entries, list(dump.rejects)) == (expected, [])

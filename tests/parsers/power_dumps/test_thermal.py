@@ -59,7 +59,7 @@ def test_the_current_temperatures_are_read_and_the_cached_ones_counted() -> None
     reports, dump = read(DUMP)
 
     assert reports == [REPORT]
-    assert dump.rejects == []
+    assert list(dump.rejects) == []
     assert dump.notes == ["2 cached temperatures, each of its last event, were left out"]
 
 

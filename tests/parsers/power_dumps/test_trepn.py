@@ -41,7 +41,7 @@ def test_data_points_side_by_side_each_have_their_own_time() -> None:
         value("200,130", 200, "Battery Power", "uW", 1_300_000, variant="Raw", power_mw=1300),
         value("200,130", 150, "Application State", None, None, text="in front"),
     ]
-    assert dump.rejects == []
+    assert list(dump.rejects) == []
     assert dump.notes == [
         "units: as the column heads name them",
         "3 lines above the column heads say which profile it is, and were left out",

@@ -1,13 +1,14 @@
 r"""Lines of a text dump, each with the byte at which it begins, and what could not be read of them.
 
 A dump that went through PowerShell is UTF-16 with a byte order mark; offsets are those of the file all the same. Bytes
-that are no text stand in it as ``\xNN``. A line longer than LONGEST_LINE is no line of any of these dumps.
+that are no text stand in it as ``\xNN``. A line longer than LONGEST_LINE is no line of any dump that is read by lines.
+Logs have readers of their own (:mod:`parsers.logcat`): theirs must give back every byte, and be faster.
 """
 
 from __future__ import annotations
 
+import csv
 import itertools
-import re
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,13 +18,12 @@ from parsers.dump import LONGEST_REJECT, Buffer, Reject
 from parsers.errors import DumpError
 
 LONGEST_LINE = 65_536
+"""Bytes."""
 _SINGLE_REJECTS = 1_000
 """Rejects that are kept apart; of more, neighbours of one reason are one piece, so that a large file of nothing but noise
 does not need a multiple of its size."""
 
 _ENCODINGS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8"))
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
-_GROUPED = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3}){1,5}")
 
 Record = TypeVar("Record")
 
@@ -33,22 +33,27 @@ class Line:
     """One line without its end."""
 
     offset: int
+    """Byte at which it begins."""
     end: int
     """Byte behind its line break."""
     text: str
 
 
-class Problems(Sequence[Reject]):
-    """Collects what could not be read of a dump, in ten bytes each: their texts are cut out of the dump when asked for."""
+class Rejects(Sequence[Reject]):
+    """Collects what could not be read of a dump, in a few bytes each: their texts are cut out of the dump when asked for."""
 
     def __init__(self, data: Buffer) -> None:
         self._data = data
-        self._offsets, self._lengths, self._reasons = array("q"), array("B"), array("B")
+        self._offsets, self._lengths, self._reasons = array("q"), array("B"), array("H")
         self._sorts: list[str] = []
         self._end = -1
 
-    def add(self, offset: int, end: int, reason: str) -> None:
-        """Keep a piece of the dump."""
+    def add(self, line: Line, reason: str) -> None:
+        """Keep a line."""
+        self.add_piece(line.offset, line.end, reason)
+
+    def add_piece(self, offset: int, end: int, reason: str) -> None:
+        """Keep the bytes from ``offset`` up to ``end``."""
         if reason not in self._sorts:
             self._sorts.append(reason)
         sort = self._sorts.index(reason)
@@ -58,10 +63,6 @@ class Problems(Sequence[Reject]):
             self._offsets.append(offset)
             self._lengths.append(min(end - offset, LONGEST_REJECT))
             self._reasons.append(sort)
-
-    def line(self, line: Line, reason: str) -> None:
-        """Keep a line."""
-        self.add(line.offset, line.end, reason)
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -84,8 +85,8 @@ def encoding_of(data: Buffer) -> tuple[str, int]:
     return next(((name, len(mark)) for mark, name in _ENCODINGS if head.startswith(mark)), ("utf-8", 0))
 
 
-def read_lines(data: Buffer, problems: Problems) -> Iterator[Line]:
-    """Yield a dump's lines; one that is too long is a problem."""
+def read_lines(data: Buffer, rejects: Rejects) -> Iterator[Line]:
+    """Yield a dump's lines; one that is too long is rejected, and the next one begins behind a gap."""
     encoding, start = encoding_of(data)
     newline = "\n".encode(encoding)
     while start < len(data):
@@ -93,7 +94,7 @@ def read_lines(data: Buffer, problems: Problems) -> Iterator[Line]:
         stop = len(data) if found < 0 else found
         end = min(stop + len(newline), len(data))
         if stop - start > LONGEST_LINE:
-            problems.add(start, end, "a line longer than 64 KiB")
+            rejects.add_piece(start, end, "a line longer than 64 KiB")
         else:
             text = bytes(data[start:stop]).decode(encoding, errors="backslashreplace").removesuffix("\r")
             yield Line(offset=start, end=end, text=text)
@@ -109,9 +110,23 @@ def _find_aligned(data: Buffer, newline: bytes, start: int) -> int:
 
 
 def first_lines(head: bytes, count: int) -> list[str]:
-    """Give the first lines of a dump's head that are not blank, to tell its kind by."""
-    lines = (line.text.strip() for line in read_lines(head, Problems(head)))
+    """Give the first lines of a dump's head that are not blank, stripped, to tell its kind by."""
+    lines = (line.text.strip() for line in read_lines(head, Rejects(head)))
     return list(itertools.islice((line for line in lines if line), count))
+
+
+def holds(data: Buffer, text: str) -> bool:
+    """Tell whether a dump holds a text anywhere."""
+    encoding, _ = encoding_of(data)
+    return data.find(text.encode(encoding)) >= 0
+
+
+def cells_of(text: str) -> list[str]:
+    """Split a row of comma-separated values; one whose quotes do not end is cut, and has no cells."""
+    try:
+        return next(csv.reader([text], strict=True), [])
+    except csv.Error:
+        return []
 
 
 def at_least_one(records: Iterator[Record], complaint: str) -> Iterator[Record]:
@@ -124,10 +139,3 @@ def at_least_one(records: Iterator[Record], complaint: str) -> Iterator[Record]:
     if first is None:
         raise DumpError(complaint)
     return itertools.chain([first], records)
-
-
-def whole_number(text: str) -> int | None:
-    """Read a whole number of at most 18 digits, with commas between thousands or without; ``None`` where it is none."""
-    if _WHOLE.fullmatch(text) or _GROUPED.fullmatch(text):
-        return int(text.replace(",", ""))
-    return None
