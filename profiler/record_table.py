@@ -67,11 +67,11 @@ def cell(value: Json) -> str:
 
 
 def _list(values: Sequence[Json]) -> str:
-    """Write words with commas, a shape as 1x3x224x224, shapes with semicolons."""
+    """Write words with commas, a shape as 1x3x224x224, shapes with semicolons and ``?`` for one that is not known."""
     if all(isinstance(item, str) for item in values):
         return printable(",".join(str(item) for item in values))
     if all(isinstance(item, int) and not isinstance(item, bool) for item in values):
         return "x".join(str(item) for item in values)
-    if all(isinstance(item, list) for item in values):
-        return ";".join(cell(item) for item in values)
+    if all(isinstance(item, list | None) for item in values):
+        return ";".join("?" if item is None else cell(item) for item in values)
     return json.dumps(values)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
 from parsers.graphs.files import model_of
+from parsers.graphs.flat import UNKNOWN
 from parsers.network import Network, parse_network
 from parsers.network_layer import NetworkLayer
 from parsers.roofline import flops, macs
@@ -29,27 +30,33 @@ _MODEL_VERSION, _GRAPH, _OPSETS = 5, 7, 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRecord:
-    """One layer of a network, with what it costs on paper."""
+    """One layer of a network, with what it costs on paper.
+
+    What depends on a shape that is not known before the network runs is ``None``, never what a part of it comes to.
+    """
 
     name: str
     type: str
     fused_ops: tuple[str, ...]
-    precision: str
-    input_shapes: tuple[Shape, ...]
-    output_shape: Shape
+    precision: str | None
+    input_shapes: tuple[Shape | None, ...]
+    output_shape: Shape | None
     kernel_size: int | None
     stride: int | None
     padding: int | None
     groups: int
-    macs: int
-    flops: int
+    macs: int | None
+    """Multiply-accumulates of one run."""
+    flops: int | None
+    """Floating-point operations of one run."""
     weight_elements: int
-    input_volume: int
-    output_volume: int
+    input_volume: int | None
+    """Elements of all activation inputs, batch included."""
+    output_volume: int | None
     attributes: str
     """JSON; what decides how the layer runs and no other field says."""
-    layer_key: str
-    """By which tables know the layer's configuration."""
+    layer_key: str | None
+    """By which tables know the layer's configuration; they hold no layer of unknown shapes."""
 
 
 def looks_like(head: bytes, name: str) -> bool:
@@ -93,29 +100,35 @@ def _read(data: Buffer, settings: DumpSettings) -> Dump:
     """
     name = settings.name or "network"
     network = parse_network(model_of(data, name=name), name=name)
-    return Dump(records=tuple(map(_record, network.layers)), notes=_notes(network))
+    unknown = frozenset(network.unknown)
+    return Dump(records=tuple(_record(item, unknown) for item in network.layers), notes=_notes(network))
 
 
-def _record(item: NetworkLayer) -> LayerRecord:
+def _record(item: NetworkLayer, unknown: frozenset[str]) -> LayerRecord:
+    """Describe a layer, given the tensors whose shape is not known."""
     layer = item.layer
+    reads_known, makes_known = unknown.isdisjoint(item.inputs), unknown.isdisjoint(item.outputs)
+    is_known = reads_known and makes_known
     return LayerRecord(
         name=item.name,
         type=layer.type,
         fused_ops=layer.fused_ops,
-        precision=layer.precision,
-        input_shapes=layer.input_shapes,
-        output_shape=layer.output_shape,
+        precision=None if layer.precision == UNKNOWN.precision else layer.precision,
+        input_shapes=tuple(
+            None if tensor in unknown else shape for tensor, shape in zip(item.inputs, layer.input_shapes, strict=True)
+        ),
+        output_shape=None if unknown.intersection(item.outputs[:1]) else layer.output_shape,
         kernel_size=layer.kernel_size,
         stride=layer.stride,
         padding=layer.padding,
         groups=layer.groups,
-        macs=macs(layer),
-        flops=flops(layer),
+        macs=macs(layer) if is_known else None,
+        flops=flops(layer) if is_known else None,
         weight_elements=layer.weight_elements,
-        input_volume=layer.input_volume,
-        output_volume=layer.output_volume,
+        input_volume=layer.input_volume if reads_known else None,
+        output_volume=layer.output_volume if makes_known else None,
         attributes=layer.attributes,
-        layer_key=layer.key,
+        layer_key=layer.key if is_known else None,
     )
 
 

@@ -190,6 +190,7 @@ def test_a_pipe_is_read_and_one_that_closes_early_is_no_error() -> None:
         ("a\x1b[2J\u202eb", r"a\x1b[2J\u202eb"),
         ([1, 3, 224, 224], "1x3x224x224"),
         ([[1, 3], [4]], "1x3;4"),
+        ([[1, 3], None], "1x3;?"),
         (["joined", "truncated"], "joined,truncated"),
         ([], ""),
         ({"min": 0}, '{"min": 0}'),

@@ -105,6 +105,19 @@ def test_totals_that_are_too_small_are_said_to_be():
     )
 
 
+def test_what_depends_on_a_shape_that_is_not_known_is_null():
+    sketch = Sketch((1, 4))
+    found = sketch.node("NonZero", sketch.node("Relu", "x"))
+
+    known, cut, behind = records(sketch.model(sketch.node("Cast", found, to=1)).SerializeToString())
+
+    fields = ("input_shapes", "output_shape", "input_volume", "output_volume", "macs", "flops")
+    assert [known[name] for name in fields] == [[[1, 4]], [1, 4], 4, 4, 0, 4]
+    assert [cut[name] for name in fields] == [[[1, 4]], None, 4, None, None, None]
+    assert [behind[name] for name in fields] == [[None], None, None, None, None, None]
+    assert (cut["layer_key"], behind["layer_key"], behind["precision"]) == (None, None, None)
+
+
 def test_the_sample_is_the_network_of_its_text_and_reads_as_its_layers():
     data = SAMPLE.read_bytes()
 
