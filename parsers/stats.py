@@ -86,7 +86,7 @@ def gather(sources: Sequence[Path], output: Path | None) -> Gathered:
     """
     absent = [source for source in sources if not source.exists()]
     if absent:
-        raise StatsError(f"{absent[0]}: no such campaign folder or table. 'profile collect' makes both.")
+        raise StatsError(f"{absent[0]}: no such file or folder. 'profile collect' makes campaigns and tables.")
     folders = [source for source in sources if source.is_dir()]
     if output is None and (len(sources) != 1 or not folders):
         raise StatsError("Several sources, or a table, need a table to write: add '-o FILE.parquet'.")

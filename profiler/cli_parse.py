@@ -27,8 +27,8 @@ def register(app: typer.Typer) -> None:
 
 def parse_command(
     sources: Annotated[
-        list[Path], typer.Argument(help="Campaign folders and stats tables, or one dump.", show_default=False)
-    ],
+        list[Path] | None, typer.Argument(help="Campaign folders and stats tables, or one dump.", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Table to write; a single campaign's own if left out.")
     ] = None,
@@ -64,6 +64,8 @@ def parse_command(
     if kind == "list":
         _print_kinds()
         return
+    if not sources:
+        raise typer.BadParameter("name campaign folders and tables, or one dump", param_hint="SOURCES")
     campaigns = [source for source in sources if _is_campaign_or_table(source)]
     if kind is None and len(campaigns) == len(sources):
         _parse_campaigns(sources, output, as_json=as_json)
@@ -71,6 +73,7 @@ def parse_command(
     if len(sources) != 1:
         dump = next(source for source in sources if source not in campaigns or kind)
         raise DumpOptionError(f"{dump} is no campaign and no table. A dump is parsed alone: name only that file.")
+    _refuse_to_overwrite(sources[0], output, rejects)
     if sources[0].is_dir():
         _print_facts(sources[0], as_json=as_json)
         return
@@ -79,6 +82,12 @@ def parse_command(
         return
     settings = _settings(sources[0], join=join, capture_date=capture_date, timezone=timezone, device=device)
     _parse_dump(sources[0], kind, settings, output=output, rejects_file=rejects, as_json=as_json)
+
+
+def _refuse_to_overwrite(dump: Path, *targets: Path | None) -> None:
+    for target in targets:
+        if target is not None and target.exists() and target.samefile(dump):
+            raise DumpOptionError(f"{target} is the dump itself, and would be overwritten. Name another file.")
 
 
 def _is_campaign_or_table(source: Path) -> bool:

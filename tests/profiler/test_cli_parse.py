@@ -142,6 +142,9 @@ def test_a_folder_with_a_phone_s_files_tells_its_facts(profile, tmp_path: Path) 
         (("phone.log", "absent"), "phone.log is no campaign and no table"),
         (("phone.log", "--kind", "getprop"), "getprop"),
         (("phone.log", "-o", "phone.log/x.parquet"), "cannot be written"),
+        (("phone.log", "-o", "phone.log"), "phone.log is the dump itself"),
+        (("phone.log", "--rejects", "./phone.log"), "phone.log is the dump itself"),
+        (("absent.log",), "absent.log: no such file or folder"),
         (("poem.txt",), "poem.txt is of no kind"),
         (("empty.txt",), "empty.txt is empty"),
     ],
@@ -155,13 +158,21 @@ def test_what_makes_no_sense_gets_one_line_and_exit_code_1(profile, arguments: t
     assert (code, printed) == (1, "")
     assert says in told
     assert len(told.splitlines()) == 1
+    assert Path("phone.log").read_bytes() == LOG
 
 
 def test_kinds_are_listed(profile) -> None:
-    code, printed, _ = profile("parse", "--kind", "list", "any")
+    code, printed, _ = profile("parse", "--kind", "list")
 
     assert code == 0
     assert {"logcat", "getprop", "tflite-profile"} <= {line.split()[0] for line in printed.splitlines()}
+
+
+def test_a_command_without_a_file_says_so(profile) -> None:
+    code, printed, told = profile("parse", "--json")
+
+    assert (code, printed) == (2, "")
+    assert "SOURCES" in told
 
 
 def test_a_pipe_is_read_and_one_that_closes_early_is_no_error() -> None:
