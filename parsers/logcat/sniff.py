@@ -38,6 +38,9 @@ FORMATS = (LONG, THREADTIME, TIME_FORMAT, STUDIO_TEXT, STUDIO_VIEW, BRIEF, PROCE
 _UNLIKE_OTHERS = FORMATS[:5]
 """Forms that one line is hardly of by chance: the first line of a section is enough."""
 
+_OF_MESSAGES = (LONG, STUDIO_TEXT, STUDIO_VIEW)
+"""Forms in which most lines may be the further ones of messages."""
+
 _TIMED = frozenset({Source.THREADTIME, Source.TIME})
 
 _NEARLY_ALL = 0.9
@@ -141,13 +144,17 @@ def fitting(sample: Sequence[str], form: TextFormat) -> int:
 
 
 def is_log(head: Iterable[str]) -> bool:
-    """Whether lines are certainly a log's: a separator comes first, or several lines have one form, by their share."""
+    """Whether lines are certainly a log's.
+
+    A separator comes first, or the header of a message that may have many lines, or several lines have one form, by their
+    share.
+    """
     sample = [line.rstrip("\r") for line in itertools.islice(head, SAMPLE)]
     indent = common_indent(sample)
     spoken = [line.removeprefix(indent) for line in sample if line.strip()]
     if not spoken:
         return False
-    if SEPARATOR.fullmatch(spoken[0]):
+    if SEPARATOR.fullmatch(spoken[0]) or certain_form(spoken[0]) in _OF_MESSAGES:
         return True
     found = _format_of(spoken) or _format_of([line for line in sample if line.strip()])
     return found is not None and max(fitting(spoken, found), fitting(sample, found)) >= min(_FEW, len(spoken))

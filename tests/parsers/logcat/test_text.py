@@ -92,6 +92,24 @@ def test_raw_is_taken_where_it_is_named_or_logcat_says_that_it_is_a_log() -> Non
     assert looks_like_logcat(MAIN + dump, "")
 
 
+@pytest.mark.parametrize(
+    "dump",
+    [
+        b"[ 11-24 10:20:30.123   100:  200 E/crash    ]\njava.lang.Error\n\tat a.B.c\n\tat d.E.f\n\n",
+        b"2026-11-24 10:20:30.123 100-200/com.example E/crash: java.lang.Error\n        at a.B.c\n        at d.E.f\n",
+        b"2026-11-24 10:20:30.123   100-200   crash  com.example  E  java.lang.Error\n"
+        + b" " * 58
+        + b"at a.B.c\n"
+        + b" " * 58
+        + b"at d.E.f\n",
+    ],
+)
+def test_one_message_of_many_lines_is_a_log_where_its_header_leaves_no_doubt(dump: bytes) -> None:
+    assert looks_like_logcat(dump, "")
+    (record,) = records(dump)
+    assert [line.strip() for line in record.message.split("\n")] == ["java.lang.Error", "at a.B.c", "at d.E.f"]
+
+
 def test_an_empty_log_has_no_records() -> None:
     assert records(b"") == []
     assert records(MAIN + b"--------- beginning of system\n") == []
