@@ -80,14 +80,9 @@ def plan_loop(
             less, as after a short look at it.
 
     Raises:
-        ValueError: a figure is not positive, or no number.
+        ValueError: a figure is negative, zero where that makes no sense, or no number.
     """
-    figures = (sensor.update_period_s, net_power_mw, wanted_relative_error)
-    if not all(0 < figure < math.inf for figure in figures) or not (0 <= sensor.noise_mw < math.inf):
-        raise ValueError(
-            f"update_period_s={sensor.update_period_s}, noise_mw={sensor.noise_mw}, net_power_mw={net_power_mw} and"
-            f" wanted_relative_error={wanted_relative_error} must be positive numbers."
-        )
+    _refuse_nonsense(sensor, net_power_mw, wanted_relative_error)
     noise_mw = max(sensor.noise_mw, IDLE_UNREST * idle_power_mw)
     period_s = sensor.update_period_s
     settling_s = max(UNKNOWN_SETTLING_S if sensor.settling_s is None else sensor.settling_s, 2 * period_s)
@@ -103,6 +98,16 @@ def plan_loop(
         relative_error=bar,
         reached=bar <= wanted_relative_error,
     )
+
+
+def _refuse_nonsense(sensor: Sensor, net_power_mw: float, wanted_relative_error: float) -> None:
+    positive = (sensor.update_period_s, net_power_mw, wanted_relative_error)
+    others = (sensor.noise_mw, sensor.quantum_mw, sensor.gain_error, sensor.settling_s or 0.0)
+    if not all(0 < figure < math.inf for figure in positive) or not all(0 <= figure < math.inf for figure in others):
+        raise ValueError(
+            f"{sensor} cannot be, or net_power_mw={net_power_mw} or wanted_relative_error={wanted_relative_error}:"
+            " all must be numbers, none of them negative, and these two and the update's period above 0."
+        )
 
 
 def _idle_updates(updates: int) -> int:

@@ -137,8 +137,11 @@ def test_no_loop_beats_the_sensor_s_gain() -> None:
         (replace(SENSOR, update_period_s=0.0), 100.0, 0.1),
         (replace(SENSOR, noise_mw=-1.0), 100.0, 0.1),
         (replace(SENSOR, noise_mw=math.nan), 100.0, 0.1),
+        (replace(SENSOR, quantum_mw=math.nan), 100.0, 0.1),
+        (replace(SENSOR, settling_s=math.inf), 100.0, 0.1),
+        (replace(SENSOR, gain_error=-0.1), 100.0, 0.1),
     ],
 )
 def test_figures_that_are_none_are_refused_with_their_values(sensor: Sensor, net_mw: float, wanted: float) -> None:
-    with pytest.raises(ValueError, match=r"update_period_s=.*must be positive numbers"):
+    with pytest.raises(ValueError, match=r"update_period_s=.* cannot be, or net_power_mw=.* or wanted_relative_error=.*: all must be numbers"):
         plan_loop(sensor, net_power_mw=net_mw, wanted_relative_error=wanted)
