@@ -110,6 +110,8 @@ class Layer:
         "1", "a block's middle width over its input width; 1 where there is none", default=1.0
     )
     idskip: int = _column("0/1", "1 where the block adds its input", default=0)
+    """Of a convolution that adds a residual it is 1 in imported rows and 0 in our own, where only ``fused_ops`` tells it: a
+    published row and a measured one of the same convolution have different keys."""
     input_volume: int = _column("elements", "all activation inputs, batch included, weights not")
     output_volume: int = _column("elements", "all activation outputs, batch included")
     weight_elements: int = _column("elements", "weights and biases", default=0)

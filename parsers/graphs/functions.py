@@ -44,6 +44,7 @@ def _refuse_endless(model: onnx.ModelProto, name: str) -> None:
     counts: dict[tuple[str, str], int] = {}
 
     def count(nodes: Iterable[NodeProto], depth: int) -> int:
+        """Count nodes as they would be written out, given how many functions lie around them."""
         if depth > _DEEPEST:
             raise NetworkError(f"{name} is no valid ONNX network: its functions call each other without an end.")
         total = 0

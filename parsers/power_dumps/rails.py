@@ -135,6 +135,7 @@ class _Place:
     consumer: str = ""
 
     def reading(self, offset: int, text: str) -> PowerStatsReading | None:
+        """Read a line of the section; ``None`` where it is none."""
         match self.section:
             case "energy meter":
                 return self._meter(offset, text)

@@ -185,6 +185,7 @@ class _Gathered:
         return True
 
     def report(self) -> ThermalReport:
+        """Give what was gathered."""
         return ThermalReport(
             offset=self.offset,
             status=None if self.status is None else STATUSES[self.status],

@@ -182,6 +182,7 @@ def _layer_reader() -> Callable[[str], _Line | Misfit | None]:
     shapes: dict[tuple[str, str], LayerShape | None] = {}
 
     def read(text: str) -> _Line | Misfit | None:
+        """Say what a line tells."""
         if option := _OPTION.fullmatch(text):
             return _Option(name=option[1], value=int(option[2]))
         before, bar, behind = text.partition(_BAR)

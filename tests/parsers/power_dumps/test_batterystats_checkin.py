@@ -26,6 +26,60 @@ NEXT: 12345
 9,0,l,bt,0,24014,1811
 9,10275,l,cpu,24,8,0
 """
+ENTRIES = [
+    HistoryEntry(
+        offset=DUMP.index("9,h,0:RESET"),
+        kind=HistoryKind.RESET,
+        stamp="0",
+        time_ms=0,
+        clock="2024-02-28T23:59:58.000+00:00",
+    ),
+    HistoryEntry(
+        offset=DUMP.index("9,h,0,Bl"),
+        kind=HistoryKind.UPDATE,
+        stamp="0",
+        time_ms=0,
+        clock="2024-02-28T23:59:58.000+00:00",
+        level_percent=87,
+        status="discharging",
+        health="good",
+        plug="none",
+        voltage_mv=4112,
+        temperature_c=30.5,
+        charge_mah=3404,
+        changes=(
+            HistoryChange(name="running", mark="+"),
+            HistoryChange(name="screen", mark="+"),
+            HistoryChange(name="phone_signal_strength", mark="", value="great"),
+            HistoryChange(name="wifi_suppl", mark="", value="completed"),
+            HistoryChange(name="brightness", mark="", value="dim"),
+        ),
+    ),
+    HistoryEntry(
+        offset=DUMP.index("9,h,250"),
+        kind=HistoryKind.UPDATE,
+        stamp="250",
+        time_ms=250,
+        clock="2024-02-28T23:59:58.250+00:00",
+        changes=(
+            HistoryChange(name="wake_lock", mark="+", uid="u0a275", text='says "hi" with a \\'),
+            HistoryChange(name="wake_reason", mark="", uid="0", text="bcl irq"),
+        ),
+    ),
+    HistoryEntry(
+        offset=DUMP.index("9,h,1000"),
+        kind=HistoryKind.UPDATE,
+        stamp="1000",
+        time_ms=1250,
+        clock="2024-02-28T23:59:59.250+00:00",
+        changes=(
+            HistoryChange(name="screen", mark="-"),
+            HistoryChange(name="fg", mark="+", uid="u0a7", text='over"flow, really'),
+            HistoryChange(name="job", mark="", value="99"),
+        ),
+    ),
+]
+"""What DUMP tells."""
 
 
 def read(text: str) -> tuple[list[HistoryEntry], Dump]:
@@ -36,59 +90,7 @@ def read(text: str) -> tuple[list[HistoryEntry], Dump]:
 def test_an_entry_has_its_words_and_strings_written_out() -> None:
     entries, dump = read(DUMP)
 
-    assert entries == [
-        HistoryEntry(
-            offset=DUMP.index("9,h,0:RESET"),
-            kind=HistoryKind.RESET,
-            stamp="0",
-            time_ms=0,
-            clock="2024-02-28T23:59:58.000+00:00",
-        ),
-        HistoryEntry(
-            offset=DUMP.index("9,h,0,Bl"),
-            kind=HistoryKind.UPDATE,
-            stamp="0",
-            time_ms=0,
-            clock="2024-02-28T23:59:58.000+00:00",
-            level_percent=87,
-            status="discharging",
-            health="good",
-            plug="none",
-            voltage_mv=4112,
-            temperature_c=30.5,
-            charge_mah=3404,
-            changes=(
-                HistoryChange(name="running", mark="+"),
-                HistoryChange(name="screen", mark="+"),
-                HistoryChange(name="phone_signal_strength", mark="", value="great"),
-                HistoryChange(name="wifi_suppl", mark="", value="completed"),
-                HistoryChange(name="brightness", mark="", value="dim"),
-            ),
-        ),
-        HistoryEntry(
-            offset=DUMP.index("9,h,250"),
-            kind=HistoryKind.UPDATE,
-            stamp="250",
-            time_ms=250,
-            clock="2024-02-28T23:59:58.250+00:00",
-            changes=(
-                HistoryChange(name="wake_lock", mark="+", uid="u0a275", text='says "hi" with a \\'),
-                HistoryChange(name="wake_reason", mark="", uid="0", text="bcl irq"),
-            ),
-        ),
-        HistoryEntry(
-            offset=DUMP.index("9,h,1000"),
-            kind=HistoryKind.UPDATE,
-            stamp="1000",
-            time_ms=1250,
-            clock="2024-02-28T23:59:59.250+00:00",
-            changes=(
-                HistoryChange(name="screen", mark="-"),
-                HistoryChange(name="fg", mark="+", uid="u0a7", text='over"flow, really'),
-                HistoryChange(name="job", mark="", value="99"),
-            ),
-        ),
-    ]
+    assert entries == ENTRIES
     assert list(dump.rejects) == []
     assert dump.notes == [
         "section vers: 1 lines that are no entries",
