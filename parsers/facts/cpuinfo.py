@@ -47,6 +47,10 @@ _OWN_FIELDS = frozenset(
 )
 
 
+_NAMING = frozenset({"CPU implementer", "CPU part", "Processor", "model name", "vendor_id", "Hardware"})
+"""Where no processor has a number, one of these says that the file is of one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processor:
     """One logical CPU. What the file does not say of it is ``None``."""
@@ -138,7 +142,7 @@ def _processors(data: Buffer, rejects: Rejects) -> Iterator[Processor]:
         if block.number is not None:
             numbered = True
             yield _processor(block.offset, block.number, {**common, **block.values})
-    if common and not numbered:
+    if not numbered and not _NAMING.isdisjoint(common):
         yield _processor(0, None, common)
 
 

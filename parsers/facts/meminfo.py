@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
-from parsers.dump_lines import Line, Rejects, at_least_one, first_lines, read_lines
+from parsers.dump_lines import Line, Rejects, at_least_one, first_lines, holds, read_lines
 from parsers.dump_numbers import whole
+from parsers.errors import DumpError
 from parsers.memory_dumps.fields import size_kb
 
 _FIRST = "MemTotal"
+_WHOLE_MEMORY = ("MemTotal:", "MemFree:", "MemAvailable:")
+"""Other files of ``/proc`` have lines of the same form, but not these."""
 _LINE = re.compile(r"([A-Za-z][\w()-]{0,63}):[ \t]*([^ \t].*)", re.ASCII)
 
 
@@ -35,12 +38,14 @@ def read_meminfo(data: Buffer, settings: DumpSettings) -> Dump:
     """Read ``/proc/meminfo``, once or several times.
 
     Raises:
-        DumpError: there is no line of that form.
+        DumpError: no line tells of the memory as a whole.
     """
     rejects = Rejects(data)
     complaint = (
         f"No line of {settings.name or 'the file'} reads 'MemTotal: 1234 kB', as /proc/meminfo does. Try --kind."
     )
+    if not any(holds(data, name) for name in _WHOLE_MEMORY):
+        raise DumpError(complaint)
     return Dump(records=at_least_one(_figures(data, rejects), complaint), rejects=rejects)
 
 

@@ -126,9 +126,10 @@ def test_a_part_that_is_no_number_names_no_design(value: str) -> None:
     assert (found.core_part, found.design, found.part) == (None, None, value)
 
 
-def test_no_processor_is_no_cpuinfo() -> None:
+@pytest.mark.parametrize("text", ["\n\n", "Name:\tsh\nUid:\t0\n", "MemTotal: 1 kB\n"])
+def test_no_processor_is_no_cpuinfo(text: str) -> None:
     with pytest.raises(DumpError, match="The file names no processor"):
-        read("\n\n")
+        read(text)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,11 @@ def test_sizes_have_their_unit_and_pages_are_counted() -> None:
     )
 
 
+def test_another_file_of_sizes_is_no_meminfo() -> None:
+    with pytest.raises(DumpError, match="No line of the file reads 'MemTotal: 1234 kB'"):
+        read("Name:\tsh\nVmRSS:\t 1234 kB\n")
+
+
 def test_samples_are_told_apart_by_their_first_line() -> None:
     found, rejects = read(TEXT + TEXT)
 
