@@ -75,7 +75,7 @@ def parse_command(
         raise DumpOptionError(f"{dump} is no campaign and no table. A dump is parsed alone: name only that file.")
     _refuse_to_overwrite(sources[0], output, rejects)
     if sources[0].is_dir():
-        _print_facts(sources[0], as_json=as_json)
+        _parse_facts(sources[0], kind, output=output, as_json=as_json)
         return
     if columns:
         _parse_columns(sources[0], kind, output=output, rejects_file=rejects, as_json=as_json)
@@ -200,14 +200,19 @@ def _tell_output(kind: str, output: Path, rows: int, *, as_json: bool) -> None:
     typer.echo(json.dumps(said) if as_json else f"{rows} rows\n{output}")
 
 
-def _print_facts(folder: Path, *, as_json: bool) -> None:
-    """Print what a folder with a phone's ``proc``, ``sys`` and properties says of the phone."""
-    from parsers.dump import record_to_json
+def _parse_facts(folder: Path, kind: str | None, *, output: Path | None, as_json: bool) -> None:
+    """Print or write what a folder with a phone's ``proc``, ``sys`` and properties says of the phone."""
+    from parsers.dump import Dump, record_to_json
+    from parsers.dump_files import write_records
     from parsers.facts.folder import read_facts_folder
     from profiler.record_table import print_fields
 
+    if kind is not None:
+        raise DumpOptionError(f"{folder} is a folder, and --kind is for a file. Name a file in it, or no kind.")
     facts = read_facts_folder(folder)
-    if as_json:
+    if output is not None:
+        _tell_output("facts", output, write_records(Dump(records=(facts,)), output), as_json=as_json)
+    elif as_json:
         typer.echo(json.dumps(record_to_json(facts)))
     else:
         print_fields(record_to_json(facts))

@@ -128,6 +128,9 @@ def test_a_folder_with_a_phone_s_files_tells_its_facts(profile, tmp_path: Path) 
 
     assert code == 0
     assert json.loads(printed)["context"]["memory_gb"] == 4.0
+    assert profile("parse", "phone", "-o", "facts.parquet") == (0, "1 rows\nfacts.parquet\n", "")
+    assert json.loads(pd.read_parquet("facts.parquet")["context"][0])["memory_gb"] == 4.0
+    assert "is a folder, and --kind is for a file" in profile("parse", "phone", "--kind", "meminfo")[2]
 
 
 @pytest.mark.parametrize(
