@@ -143,6 +143,6 @@ def _event(columns: Sequence[str], cells: Sequence[str]) -> _Event | None:
     if _LEVEL in named and not _IS_LEVEL.fullmatch(named[_LEVEL]):
         return None  # a cell is lost, and a comma of the identifier makes up for it
     value = figure_of(named[_TIME])
-    if value is None or not named[_MESSAGE] or not named[_UNIT]:
+    if value is None or not named[_UNIT]:
         return None
     return _Event(message=named[_MESSAGE], identifier=named[_IDENTIFIER], value=value, unit=named[_UNIT])

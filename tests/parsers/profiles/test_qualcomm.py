@@ -138,6 +138,16 @@ def test_a_line_of_a_table_that_cannot_be_read_is_counted(
     assert [reject.reason for reject in read(damaged, int(name.startswith("qnn"))).rejects] == reasons
 
 
+def test_an_event_without_a_message_is_a_record_and_no_operator(profiles: Mapping[str, bytes]) -> None:
+    header, *events = profiles["qnn csv"].splitlines(keepends=True)
+    event = next(line for line in events if b",NODE,90,US," in line).replace(b",NODE,", b",,")
+
+    dump = read(header + event, 1)
+
+    assert figures(dump) == [("events", "fc, the last:OpId_17", 0.09, None, "qnn")]
+    assert (len(dump.cells), dump.rejects) == (0, [])
+
+
 def test_a_header_in_the_middle_of_events_is_counted(profiles: Mapping[str, bytes]) -> None:
     dump = read(profiles["qnn csv"] * 2, 1)
 
