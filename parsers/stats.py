@@ -8,6 +8,7 @@ renamed, so that a reader never sees half of it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ KEY = ("campaign", "device", "job")
 
 ADDED_LATER = frozenset({"energy_error_mj"})
 """Columns that tables of this schema version may lack, because they were written before."""
+
+_PIECE = 1000
+"""Rows that are held as cells at a time: as such they are many times as large as in a table."""
 
 _VERSION = b"autocomet.schema_version"
 
@@ -105,7 +109,9 @@ def rows_to_frame(rows: Iterable[Row]) -> pd.DataFrame:
 
 def cells_to_frame(cells: Iterable[Mapping[str, Value]]) -> pd.DataFrame:
     """Lay out cells by column as a table; a column that a row lacks is null there."""
-    return _to_frame(pa.Table.from_pylist([dict(row) for row in cells], schema=_schema()))
+    schema, rest = _schema(), iter(cells)
+    pieces = iter(lambda: [dict(row) for row in itertools.islice(rest, _PIECE)], [])
+    return _to_frame(pa.Table.from_batches((pa.RecordBatch.from_pylist(piece, schema) for piece in pieces), schema))
 
 
 def write_stats(frames: pd.DataFrame | Sequence[Row], path: Path) -> int:

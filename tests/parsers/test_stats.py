@@ -22,7 +22,7 @@ from parsers.schema import (
     layer_from_values,
     layer_to_json,
 )
-from parsers.stats import read_stats, write_stats
+from parsers.stats import cells_to_frame, read_stats, write_stats
 
 CONV = Layer(
     type="Conv",
@@ -66,6 +66,16 @@ def row(layer: Layer, job: str) -> Row:
             networks=("alexnet", "vgg19"),
         ),
     )
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000, 2001])
+def test_cells_are_laid_out_in_their_order_however_many_they_are(count: int) -> None:
+    frame = cells_to_frame({"job": f"job {number}", "samples": number} for number in range(count))
+
+    assert list(frame.columns) == [column.name for column in COLUMNS]
+    assert list(frame["job"]) == [f"job {number}" for number in range(count)]
+    assert list(frame["samples"]) == list(range(count))
+    assert frame["execution_time_ms"].isna().all()
 
 
 def test_a_row_written_and_read_gives_back_the_same_layer_and_context(tmp_path: Path) -> None:
