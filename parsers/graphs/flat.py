@@ -75,7 +75,7 @@ class FlatModel:
             nodes,
             "skeleton",
             [*self.inputs, *self.weights.values()],
-            [value for value in self.outputs if value.type.WhichOneof("value")],
+            [value for value in self.outputs if _may_be_output(value)],
             [onnx.numpy_helper.from_array(value, name) for name, value in self.values.items()],
             value_info=list(told.values()),
         )
@@ -95,6 +95,14 @@ class FlatModel:
             return self.known[name].type if name in self.known else None
         value = self.values[name]
         return onnx.helper.make_tensor_type_proto(onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+
+
+def _may_be_output(value: ValueInfoProto) -> bool:
+    """Tell whether ONNX's checker takes a value for an output: runtimes also take a tensor of which no shape is told."""
+    if value.type.WhichOneof("value") != "tensor_type":
+        return value.type.WhichOneof("value") is not None
+    tensor = value.type.tensor_type
+    return bool(tensor.HasField("elem_type") and tensor.HasField("shape"))
 
 
 def tensor_of(value: ValueInfoProto) -> Tensor:

@@ -36,6 +36,20 @@ def test_a_reshape_to_a_shape_that_the_network_computes_is_worked_out():
     assert [item.layer.output_shape for item in network.layers] == [(2, 8, 64), (2, 8, 5)]
 
 
+@pytest.mark.parametrize("told", ["shape", "elem_type"])
+def test_an_output_of_which_no_shape_or_no_type_is_told_is_an_output_all_the_same(told: str):
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["": 17, "acme": 1]>
+        net (float[1,4,2,2] x) => (float[1] y, float[1] z) {
+            y = Relu (x)
+            z = acme.Blur (y)
+        }""")
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField(told)
+
+    assert volumes(parse_network(model, name="net")) == [("Relu", 16, 16), ("Blur", 16, 0)]
+
+
 def test_an_expansion_to_a_computed_shape_is_worked_out():
     network = parse("""
         <ir_version: 8, opset_import: ["": 17]>
