@@ -15,6 +15,8 @@ CONV = "Conv"
 DEPTHWISE_CONV = "DepthwiseConv"
 GROUPED_CONV = "GroupedConv"
 INVERTED_RESIDUAL = "InvertedResidual"
+NETWORK = "Network"
+"""A whole network, of which no layer is known."""
 
 EDGE_PREFIX = "edge_"
 """Begins the names of nodes and tensors that only hand an activation to a one-layer model's layer."""

@@ -367,9 +367,9 @@ def _to_cell(name: str, value: Any) -> Value:
     if name == "fused_ops":
         return "+".join(value)
     if name == "input_shapes":
-        return ";".join(_shape_text(shape) for shape in value)
+        return ";".join(shape_text(shape) for shape in value)
     if name == "output_shape":
-        return _shape_text(value)
+        return shape_text(value)
     if name == "networks":
         return ";".join(value)
     if isinstance(value, StrEnum):
@@ -402,7 +402,8 @@ def _from_cells(part: type[Any], values: Mapping[str, Value]) -> dict[str, Any]:
     return read
 
 
-def _shape_text(shape: Shape) -> str:
+def shape_text(shape: Shape) -> str:
+    """Write a shape as a cell does: ``1x3x224x224``."""
     return "x".join(str(side) for side in shape)
 
 

@@ -245,4 +245,4 @@ def _tuning(line: Line, fields: Sequence[str]) -> Iterator[SystemFigure] | None:
 
 
 def _is_size_or_unknown(text: str) -> bool:
-    return text == _UNKNOWN or ("," not in text and whole(text) is not None)
+    return text == _UNKNOWN or whole(text) is not None

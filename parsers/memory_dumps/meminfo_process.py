@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from parsers.dump_lines import Line, Rejects
-from parsers.dump_numbers import whole_in_groups
+from parsers.dump_numbers import whole
 from parsers.memory_dumps.meminfo_records import AppSummary, ProcessCount, ProcessMemory
 from parsers.memory_dumps.meminfo_table import Columns, Row, is_ruler, read_columns, read_row
 
@@ -173,7 +173,7 @@ def _pairs(text: str) -> dict[str, int] | None:
     position = 0
     while position < len(text):
         match = _PAIR.match(text, position)
-        number = whole_in_groups(match[2]) if match else None
+        number = whole(match[2]) if match else None
         if match is None or number is None or match[1].strip(" \t") in pairs:
             return None
         pairs[match[1].strip(" \t")] = number

@@ -7,7 +7,6 @@ where that is the last one. Operators are events ``NODE``; a run begins where on
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 import statistics
@@ -17,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from parsers.dump import Buffer
-from parsers.dump_lines import Rejects, read_lines
+from parsers.dump_lines import Rejects, cells_of, read_lines
 from parsers.errors import DumpError
 from parsers.profiles.operator_time import OperatorTime, figure_of
 from parsers.profiles.rows import Findings, Session, TimedLayer
@@ -111,7 +110,7 @@ def _events(data: Buffer, rejects: Rejects) -> Iterator[_Event]:
     for line in read_lines(data, rejects):
         if not line.text.strip():
             continue
-        cells = _cells(line.text)
+        cells = cells_of(line.text)
         if not columns:
             columns = [cell.strip().lower() for cell in cells]
             if not set(_NEEDED) <= set(columns) or len(set(columns)) < len(columns):
@@ -124,13 +123,6 @@ def _events(data: Buffer, rejects: Rejects) -> Iterator[_Event]:
             yield event
     if not columns:
         raise DumpError("This is no table of events: it is empty.")
-
-
-def _cells(text: str) -> list[str]:
-    try:
-        return next(csv.reader([text]), [])
-    except csv.Error:
-        return []
 
 
 def _event(columns: Sequence[str], cells: Sequence[str]) -> _Event | None:

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
 from parsers.dump_lines import Rejects, read_lines
 from parsers.dump_numbers import decimal, whole
+from parsers.operators import NETWORK
 from parsers.profiles.operator_time import OperatorTime, figure_of
-from parsers.profiles.rows import NETWORK, Findings, Session, TimedLayer, dump_of, stem_of
+from parsers.profiles.rows import Findings, Session, TimedLayer, dump_of, stem_of
 from parsers.profiles.table_lines import Misfit, NetworkTimes, Outside, UniqueNames, network_times, table_lines
 from parsers.profiles.types import MNN
 from parsers.schema import Scope

@@ -23,8 +23,9 @@ from dataclasses import dataclass, field, replace
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
 from parsers.dump_lines import Rejects, read_lines
+from parsers.operators import NETWORK
 from parsers.profiles.operator_time import LayerShape, OperatorTime, figure_of
-from parsers.profiles.rows import NETWORK, Findings, Session, TimedLayer, dump_of
+from parsers.profiles.rows import Findings, Session, TimedLayer, dump_of
 from parsers.profiles.table_lines import Misfit, NetworkTimes, Outside, UniqueNames, network_times, table_lines
 from parsers.profiles.types import NCNN
 from parsers.schema import Scope, Shape

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from parsers.dump import Json
 from parsers.dump_numbers import decimal
-from parsers.schema import Shape, Value
+from parsers.schema import Shape, Value, shape_text
 
 _LARGEST_VOLUME = 2**62
 """Elements of a tensor: what a table's column holds."""
@@ -56,9 +56,9 @@ class LayerShape:
             "precision": self.precision,
         }
         if self.input_shapes:
-            cells["input_shapes"] = ";".join(_text(shape) for shape in self.input_shapes)
+            cells["input_shapes"] = ";".join(shape_text(shape) for shape in self.input_shapes)
         if self.output_shapes:
-            cells["output_shape"] = _text(self.output_shapes[0])
+            cells["output_shape"] = shape_text(self.output_shapes[0])
         for name, sides in (("kernel", self.kernel), ("stride", self.stride)):
             if sides is not None:
                 cells |= {f"{name}_height": sides[0], f"{name}_width": sides[1]}
@@ -159,7 +159,3 @@ def _volume(shapes: tuple[Shape, ...]) -> int | None:
         return None
     volume = sum(math.prod(shape) for shape in shapes)
     return volume if volume <= _LARGEST_VOLUME else None
-
-
-def _text(shape: Shape) -> str:
-    return "x".join(str(side) for side in shape)

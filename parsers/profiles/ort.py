@@ -16,11 +16,12 @@ from typing import Any
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
 from parsers.dump_lines import Line, Rejects, read_lines
 from parsers.errors import OrtProfileError
+from parsers.operators import NETWORK
 from parsers.ort_profile import NodeTime, is_layout, parse_ort_profile, trimmed_mean_us
 from parsers.placement import provider_name
 from parsers.profiles.operator_time import LayerShape, OperatorTime
 from parsers.profiles.ort_shapes import layer_type, shape_of
-from parsers.profiles.rows import NETWORK, Findings, Session, TimedLayer, dump_of
+from parsers.profiles.rows import Findings, Session, TimedLayer, dump_of
 
 _NAME = "ort-profile"
 _RUN, _NODE, _SESSION = "model_run", "Node", "Session"

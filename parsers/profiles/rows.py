@@ -26,9 +26,6 @@ from parsers.schema import (
     sparse_row_values,
 )
 
-NETWORK = "Network"
-"""Type of a whole network's row."""
-
 UNKNOWN_DEVICE = "unknown"
 _PROCESSORS = {"xnnpack": "cpu", "htp": "dsp", "hexagon": "dsp"} | dict.fromkeys(
     ("cuda", "metal", "opencl", "opengl", "vulkan", "webgpu"), "gpu"

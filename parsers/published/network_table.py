@@ -12,19 +12,16 @@ from dataclasses import dataclass
 
 from parsers.dump import Buffer, Reject
 from parsers.errors import PublishedError
+from parsers.operators import NETWORK
 from parsers.published.lines import Line, lines_of, number_in
 from parsers.published.phones import Phone
 from parsers.published.rows import Published, PublishedRow, Setting, Table, notes_of
-from parsers.published.settings import TFLITE, Header, header_of, setting_of, unread_columns
+from parsers.published.settings import TFLITE, US_PER_MS, Header, header_of, setting_of, unread_columns
 from parsers.published.sketch import Sketch
 from parsers.schema import Measurement, Scope
 
-NETWORK = "Network"
-"""The type of a row that stands for a whole network."""
-
 _NAME = "tflite-e2e"
 _NETWORK_COLUMNS = ("model", "FLOPS", "size")
-_US_PER_MS = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +107,7 @@ def _rows_of(
 
 
 def _measurement(mean_us: float, deviation_us: float | None) -> Measurement:
-    mean_ms = mean_us / _US_PER_MS
+    mean_ms = mean_us / US_PER_MS
     return Measurement(
         execution_time_ms=mean_ms,
         wall_ms=mean_ms,

@@ -16,12 +16,11 @@ from parsers.published.features import Features, read_features
 from parsers.published.lines import Line, lines_of, number_in
 from parsers.published.phones import Phone
 from parsers.published.rows import Published, PublishedRow, Setting, notes_of
-from parsers.published.settings import Header, Runtime, header_of, setting_of, unread_columns
+from parsers.published.settings import US_PER_MS, Header, Runtime, header_of, setting_of, unread_columns
 from parsers.published.sketch import Sketch
 from parsers.schema import Measurement, Scope
 
 _LAYER_COLUMNS = ("model", "operation", "feature")
-_US_PER_MS = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +130,7 @@ def _rows_of(line: Line, reading: _Reading) -> Iterator[PublishedRow]:
             continue
         yield column.setting.row(
             sketches[column.setting.precision],
-            Measurement(execution_time_ms=time_us / _US_PER_MS),
+            Measurement(execution_time_ms=time_us / US_PER_MS),
             scope=Scope.IN_NETWORK,
             job=f"{line.number}-{model}-{operation}-{column.name.partition('|')[2]}",
             networks=(model,),

@@ -16,6 +16,9 @@ from parsers.published.lines import Line
 from parsers.published.phones import GPU, Phone, cores_of, cpu_hardware, gpu_hardware
 from parsers.published.rows import Setting
 
+US_PER_MS = 1000.0
+"""The tables' times are in microseconds."""
+
 _CPU_PRECISIONS = {"float": "float32", "quant": "int8"}
 _GPU_PRECISIONS = {"float": "float16"}
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from parsers.operators import CONV, DEPTHWISE_CONV, GROUPED_CONV
-from parsers.schema import Layer, Shape, Value, layer_to_json
+from parsers.schema import Layer, Shape, Value, layer_to_json, shape_text
 
 _FUSED = frozenset({"fused_ops", "idskip", "input_volume", "input_shapes"})
 """Columns that what is fused decides."""
@@ -222,11 +222,6 @@ def image_cells(*, source: Image | None = None, result: Image | None = None) -> 
         cells |= {"batch": 1, "channels": result.channels, "out_height": result.height, "out_width": result.width}
         cells |= {"output_volume": result.volume, "output_shape": shape_text(result.shape)}
     return cells
-
-
-def shape_text(shape: Shape) -> str:
-    """Write a shape as its column does."""
-    return "x".join(str(side) for side in shape)
 
 
 def same_padding(source: int, result: int, *, kernel: int, stride: int) -> Pads:

@@ -1,8 +1,8 @@
 """The benchmark's table of TensorFlow Lite's operators on GPUs (``tflite_cnn_ops_gpu.csv``, TFLite 2.10, µs).
 
 Sizes are those of TFLite's own graph: what a network pads by an operator of its own comes in padded, so a convolution's
-padding follows from its sizes, SAME or VALID; a mean is over height and width where it leaves a number per channel. ``Kernel`` of a concatenation is its number of inputs, ``Filter`` of a
-depthwise convolution how many results a channel has.
+padding follows from its sizes, SAME or VALID; a mean is over height and width where it leaves a number per channel.
+``Kernel`` of a concatenation is its number of inputs, ``Filter`` of a depthwise convolution how many results a channel has.
 
 A kernel's name ends in its place in the network and tells what the GPU delegate fused behind it:
 ``convolution_2d_16_linked_:_add_17_linked_:_relu_18``. An addition is a skip, except right behind a multiplication: those two
