@@ -44,8 +44,9 @@ class Rejects(Sequence[Reject]):
 
     def __init__(self, data: Buffer) -> None:
         self._data = data
-        self._offsets, self._lengths, self._reasons = array("q"), array("B"), array("H")
-        self._sorts: list[str] = []
+        self._offsets, self._lengths, self._sorts = array("q"), array("B"), array("I")
+        self._reasons: dict[str, int] = {}
+        """By which number ``_sorts`` has each."""
         self._end = -1
 
     def add(self, line: Line, reason: str) -> None:
@@ -54,15 +55,13 @@ class Rejects(Sequence[Reject]):
 
     def add_piece(self, offset: int, end: int, reason: str) -> None:
         """Keep the bytes from ``offset`` up to ``end``."""
-        if reason not in self._sorts:
-            self._sorts.append(reason)
-        sort = self._sorts.index(reason)
-        is_next = len(self) >= _SINGLE_REJECTS and self._end == offset and self._reasons[-1] == sort
+        sort = self._reasons.setdefault(reason, len(self._reasons))
+        is_next = len(self) >= _SINGLE_REJECTS and self._end == offset and self._sorts[-1] == sort
         self._end = end
         if not is_next:
             self._offsets.append(offset)
             self._lengths.append(min(end - offset, LONGEST_REJECT))
-            self._reasons.append(sort)
+            self._sorts.append(sort)
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -76,7 +75,7 @@ class Rejects(Sequence[Reject]):
             return [self[place] for place in range(*index.indices(len(self)))]
         offset = self._offsets[index]
         text = bytes(self._data[offset : offset + self._lengths[index]])
-        return Reject(offset=offset, reason=self._sorts[self._reasons[index]], text=text.rstrip(b"\r\n"))
+        return Reject(offset=offset, reason=list(self._reasons)[self._sorts[index]], text=text.rstrip(b"\r\n"))
 
 
 def encoding_of(data: Buffer) -> tuple[str, int]:

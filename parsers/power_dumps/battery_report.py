@@ -11,11 +11,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from parsers.battery import voltage_scale
 from parsers.dump import Buffer, Dump
 from parsers.dump_lines import Rejects
 from parsers.errors import DumpError
-from parsers.power_dumps.current import CurrentReadings, CurrentRule, charge_of, current_of, current_rule, floats
+from parsers.power_dumps.current import (
+    CurrentReadings,
+    CurrentRule,
+    charge_of,
+    current_of,
+    current_rule,
+    floats,
+    temperature_of,
+    voltage_v_of,
+)
 from parsers.power_samples import ChargeStatus
 
 CHARGERS = ("ac", "usb", "wireless", "dock")
@@ -27,8 +35,6 @@ _HEALTHS = ("unknown", "good", "overheat", "dead", "over_voltage", "unspecified_
 """``android.os.BatteryManager.BATTERY_HEALTH_*``, from 1 on."""
 
 HEALTHS = dict(enumerate(_HEALTHS, 1))
-
-_TEMPERATURE_C = (-40.0, 100.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +90,7 @@ class Block:
     @property
     def voltage_v(self) -> float | None:
         """The battery's voltage; ``None`` where there is none, or none that a battery has."""
-        raw = self.numbers.get("voltage")
-        scale = None if raw is None else voltage_scale(raw)
-        return None if raw is None or scale is None else raw * scale
+        return voltage_v_of(self.numbers.get("voltage"))
 
     @property
     def status(self) -> ChargeStatus | None:
@@ -140,7 +144,7 @@ def _report(block: Block, rule: CurrentRule) -> BatteryReport:
     level_percent = _level_percent(numbers)
     current = current_of(numbers.get("current_now"), block.voltage_v, rule)
     charge_mah, charge_evidence = charge_of(numbers.get("charge_counter"), level_percent)
-    temperature_c, temperature_evidence = _temperature(numbers.get("temperature"))
+    temperature_c, temperature_evidence = temperature_of(numbers.get("temperature"))
     voltage_mv, voltage_evidence = _voltage(block)
     sentences = (current.evidence, charge_evidence, voltage_evidence, temperature_evidence, _fake(block))
     return BatteryReport(
@@ -192,15 +196,6 @@ def _voltage(block: Block) -> tuple[float | None, str]:
         return None, f"refused: voltage {raw} is no battery's in µV or mV"
     evidence = "" if raw < 1e5 else f"voltage in µV: {raw} mV is no battery's"
     return round(block.voltage_v * 1000, 3), evidence
-
-
-def _temperature(raw: int | None) -> tuple[float | None, str]:
-    """Read tenths of a degree, which Android documents; no phone is known to print another unit here."""
-    if raw is None:
-        return None, ""
-    if not _TEMPERATURE_C[0] <= raw / 10 <= _TEMPERATURE_C[1]:
-        return None, f"refused: temperature {raw} is no battery's in tenths of a degree Celsius"
-    return raw / 10, ""
 
 
 def _fake(block: Block) -> str:

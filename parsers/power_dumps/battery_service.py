@@ -15,9 +15,9 @@ from parsers.dump import Buffer, Dump, DumpSettings, Kind
 from parsers.dump_lines import Rejects, first_lines, read_lines
 from parsers.dump_numbers import whole
 from parsers.power_dumps.battery_report import HEALTHS, STATUSES, Block, dump_of
+from parsers.power_dumps.recording import boottime_ns_of
 
 _HEADER = "Current Battery Service state:"
-_STAMP = re.compile(r"@ ([0-9]{1,18})")
 _SERVICE = re.compile(r"DUMP OF SERVICE (?:HIGH |CRITICAL |NORMAL )?battery:")
 _TRUTHS = {"true": 1, "false": 0}
 
@@ -52,13 +52,13 @@ def _blocks_of(data: Buffer, rejects: Rejects) -> Iterator[Block]:
     stamp: tuple[int, int] | None = None
     for line in read_lines(data, rejects):
         text = line.text.strip()
-        stamped = _STAMP.fullmatch(text)
-        if stamped or text == _HEADER:
+        boottime_ns = boottime_ns_of(text)
+        if boottime_ns is not None or text == _HEADER:
             if block is not None:
                 yield block
             block = None
-            if stamped:
-                stamp = line.offset, int(stamped[1])
+            if boottime_ns is not None:
+                stamp = line.offset, boottime_ns
                 continue
             block, stamp = _new_block(line.offset, stamp), None
         elif text and not _SERVICE.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Which unit and sign a dump's own readings of the battery's current leave possible, by the rule of ``parsers.battery``.
+"""What a dump's own readings of a battery mean: the current's unit and sign, by the rule of ``parsers.battery``, and the rest.
 
 A recording of ten readings and more of a discharging battery is held against what an awake phone draws at least and at
 most, as any recording. Of fewer readings the least tells nothing: a single small value may be a lull, a register that averages
@@ -26,6 +26,7 @@ from parsers.battery import (
     are_readings,
     pace_of,
     scale_and_sign,
+    voltage_scale,
 )
 from parsers.errors import EnergyRefusedError
 from parsers.power_samples import FloatArray
@@ -35,6 +36,7 @@ MOST_CHARGE_MW = 300_000.0
 
 _FULL_MAH = (500.0, 30_000.0)
 """What the batteries of phones and tablets hold."""
+_TEMPERATURE_C = (-40.0, 100.0)
 _UNITS = dict(UNITS_MA)
 
 
@@ -167,6 +169,21 @@ def charge_of(raw: int | None, level_percent: float | None) -> tuple[float | Non
             figures = f"{raw} at {level_percent:g} % is a battery of {full_mah[fits[0]]:.0f} mAh"
             return raw * scale, f"charge counter in {fits[0]}: {figures}"
     return None, f"refused: charge counter {raw} may be in µAh, in mAh, or no value"
+
+
+def temperature_of(raw: int | None) -> tuple[float | None, str]:
+    """Read tenths of a degree, which Android and Linux document, as °C; no phone is known to show another unit there."""
+    if raw is None:
+        return None, ""
+    if not _TEMPERATURE_C[0] <= raw / 10 <= _TEMPERATURE_C[1]:
+        return None, f"refused: temperature {raw} is no battery's in tenths of a degree Celsius"
+    return raw / 10, ""
+
+
+def voltage_v_of(raw: int | None) -> float | None:
+    """Give a voltage in V from µV or mV; ``None`` where it is none that a battery has."""
+    scale = None if raw is None else voltage_scale(raw)
+    return None if raw is None or scale is None else raw * scale
 
 
 def floats(values: Sequence[float | None]) -> FloatArray:

@@ -21,15 +21,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parsers.battery import voltage_scale
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
 from parsers.dump_lines import Line, Rejects, first_lines, read_lines
 from parsers.dump_numbers import whole
 from parsers.errors import DumpError
-from parsers.power_dumps.current import CurrentReadings, CurrentRule, charge_of, current_of, current_rule, floats
+from parsers.power_dumps.current import (
+    CurrentReadings,
+    CurrentRule,
+    charge_of,
+    current_of,
+    current_rule,
+    floats,
+    temperature_of,
+    voltage_v_of,
+)
+from parsers.power_dumps.recording import boottime_ns_of
 from parsers.power_samples import ChargeStatus
 
-_STAMP = re.compile(r"@ ([0-9]{1,18})")
 _UEVENT = re.compile(r"([A-Z][A-Z0-9_]{1,80})=(.*)", re.DOTALL)
 _PATH = r"/?(?:[A-Za-z0-9_.:+-]{1,80}/){0,20}?(?:(?P<supply>[A-Za-z0-9_.+-]{1,60})/)?(?P<node>[a-z][a-z0-9_]{0,60})"
 _COMPLAINT = r"(?!(?:/system/bin/)?(?:cat|grep|head|tail|sh|ls): )"
@@ -37,7 +45,6 @@ _COMPLAINT = r"(?!(?:/system/bin/)?(?:cat|grep|head|tail|sh|ls): )"
 _NODE = re.compile(_COMPLAINT + _PATH + r"\s?[:=]\s*(?P<value>.*)", re.DOTALL)
 _HEAD = re.compile(r"==> " + _PATH + " <==")
 _STATES = {status.value.lower(): status for status in ChargeStatus}
-_TEMPERATURE_C = (-40.0, 100.0)
 _NUMBERS = ("current_now", "current_avg", "voltage_now", "charge_counter", "charge_full", "capacity", "temp", "online")
 _WORDS = ("type", "status", "health", "technology")
 
@@ -100,9 +107,7 @@ class _Supply:
 
     @property
     def voltage_v(self) -> float | None:
-        raw = self.numbers.get("voltage_now")
-        scale = None if raw is None else voltage_scale(raw)
-        return None if raw is None or scale is None else raw * scale
+        return voltage_v_of(self.numbers.get("voltage_now"))
 
     @property
     def status(self) -> ChargeStatus | None:
@@ -126,9 +131,9 @@ def _entries(data: Buffer, rejects: Rejects) -> Iterator[_Entry]:
         text = line.text.strip()
         if not text:
             continue
-        stamped, head = _STAMP.fullmatch(text), _HEAD.fullmatch(text)
-        if stamped:
-            yield _Entry(line, boottime_ns=int(stamped[1]))
+        boottime_ns, head = boottime_ns_of(text), _HEAD.fullmatch(text)
+        if boottime_ns is not None:
+            yield _Entry(line, boottime_ns=boottime_ns)
         elif waits and not head and line.offset == expected_at:
             yield _Entry(line, waits["supply"], waits["node"], text)
         elif uevent := _UEVENT.fullmatch(text):
@@ -224,13 +229,12 @@ def _record(supply: _Supply, plugged: tuple[str, ...] | None, rule: CurrentRule)
     raw = numbers.get("current_now")
     current = current_of(raw if supply.is_battery else None, supply.voltage_v, rule)
     charge_mah, charge_evidence = charge_of(numbers.get("charge_counter"), numbers.get("capacity"))
-    temperature = numbers.get("temp")
-    in_range = temperature is not None and _TEMPERATURE_C[0] <= temperature / 10 <= _TEMPERATURE_C[1]
+    temperature_c, temperature_evidence = temperature_of(numbers.get("temp"))
     sentences = (
         current.evidence,
         charge_evidence,
         "" if supply.voltage_v or "voltage_now" not in numbers else "refused: the voltage is no battery's in µV or mV",
-        "" if in_range or temperature is None else f"refused: {temperature} is no battery's tenths of a degree",
+        temperature_evidence,
     )
     return SupplyReading(
         offset=supply.offset,
@@ -245,8 +249,8 @@ def _record(supply: _Supply, plugged: tuple[str, ...] | None, rule: CurrentRule)
         capacity_percent=numbers.get("capacity"),
         voltage_raw=numbers.get("voltage_now"),
         voltage_mv=None if supply.voltage_v is None else round(supply.voltage_v * 1000, 3),
-        temperature_raw=temperature,
-        temperature_c=temperature / 10 if in_range and temperature is not None else None,
+        temperature_raw=numbers.get("temp"),
+        temperature_c=temperature_c,
         current_raw=raw,
         current_unit=current.unit,
         current_ma=current.current_ma,

@@ -21,6 +21,7 @@ from parsers.dump import Buffer, Dump, DumpSettings, Kind
 from parsers.dump_lines import Rejects, first_lines, holds, read_lines
 from parsers.dump_numbers import decimal
 from parsers.errors import DumpError
+from parsers.power_dumps.recording import boottime_ns_of
 
 _TIME = re.compile(r"t=([0-9]{1,18})")
 _CHANNEL = re.compile(r"CH([0-9]{1,4})\(T=([0-9]{1,18})\)\[([^\]]{1,100})\], ([0-9]{1,18})")
@@ -90,8 +91,8 @@ def _read_odpm(data: Buffer, _settings: DumpSettings) -> Dump:
     return Dump(records=_rail_readings(data, rejects, notes), rejects=rejects, notes=notes)
 
 
-_STAMP = re.compile(r"@ ([0-9]{1,18})")
 _SECTION = re.compile(r"=+ (?P<end>End of )?PowerStats HAL [0-9.]{1,10} (?P<name>[a-z ]{1,30}?) =+")
+_SECTIONS = frozenset({"energy meter", "energy consumers", "state residencies"})
 _ELAPSED = re.compile(r"Elapsed time: ([0-9]{1,18}) ms")
 _METER = re.compile(r"(.{1,120}?) ++([0-9]{1,18}\.[0-9]{1,6}) mWs(?: ++\( *+-?[0-9.]{1,25}\))?")
 _METER_NAME = re.compile(r"\[(.{1,100})\](?::(.*))?")
@@ -196,9 +197,9 @@ def _power_stats(data: Buffer, rejects: Rejects, notes: list[str]) -> Iterator[P
     of_battery = 0
     for line in read_lines(data, rejects):
         text = line.text.strip()
-        stamp, border = _STAMP.fullmatch(text), _SECTION.fullmatch(text)
-        if stamp:
-            place = _Place(boottime_ns=int(stamp[1]))
+        boottime_ns, border = boottime_ns_of(text), _SECTION.fullmatch(text)
+        if boottime_ns is not None:
+            place = _Place(boottime_ns=boottime_ns)
         elif border:
             place = _Place(boottime_ns=place.boottime_ns, section="" if border["end"] else border["name"])
         elif not text or text.startswith(_COLUMN_HEADS) or _ELAPSED.fullmatch(text):
@@ -208,7 +209,7 @@ def _power_stats(data: Buffer, rejects: Rejects, notes: list[str]) -> Iterator[P
         else:
             reading = place.reading(line.offset, text)
             if reading is None:
-                rejects.add(line, f"no line of {place.section or 'any section'}")
+                rejects.add(line, f"no line of {place.section if place.section in _SECTIONS else 'any section'}")
             else:
                 yield reading
     if of_battery:

@@ -165,3 +165,9 @@ def test_each_is_told_by_its_first_lines() -> None:
 @pytest.mark.parametrize(("kind", "text"), [(ODPM, SNAPSHOTS), (POWER_STATS, STATS)], ids=["odpm", "power-stats"])
 def test_broken_dumps_raise_nothing_but_our_errors(kind: Kind, text: str, read_mutations) -> None:
     assert read_mutations(kind, text.encode()) > 200
+
+
+def test_lines_of_sections_that_nobody_knows_are_one_sort_of_reject() -> None:
+    _, dump = read(POWER_STATS, "".join(f"== PowerStats HAL 2.0 {name} ==\nx\n" for name in ("odd one", "odd other")))
+
+    assert {reject.reason for reject in dump.rejects} == {"no line of any section"}
