@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parsers.console import tell
+
 if TYPE_CHECKING:
+    from parsers.dump import Reject
     from parsers.schema import Row
     from profiler.suite import Suite
 
@@ -47,6 +50,22 @@ def print_counts(rows: Sequence[Row]) -> None:
     devices = sorted({f"{row.provenance.origin} on {row.provenance.device}" for row in rows})
     told = ", ".join(f"{count} {status}" for status, count in counts(rows).items())
     typer.echo(f"{len(rows)} rows, {'; '.join(devices)}: {told}")
+
+
+def tell_rejects(placed: Iterable[tuple[str, Reject]]) -> None:
+    """Say how many pieces could not be read, and for each reason where the first of them stands.
+
+    Args:
+        placed: the pieces, each behind the words that lead to its offset: ``at``, or ``in FILE,``.
+    """
+    counted: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for place, reject in placed:
+        counted[reject.reason] += 1
+        if reject.reason not in first:
+            first[reject.reason] = f"{place} byte {reject.offset}: {reject.text[:60]!r}"
+    for reason, count in counted.most_common():
+        tell(f"not read: {count} × {reason}, the first {first[reason]}")
 
 
 def print_json(document: dict[str, object]) -> None:

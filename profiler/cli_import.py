@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parsers.console import tell
-from profiler.cli_common import JsonOption, print_json
+from profiler.cli_common import JsonOption, print_json, tell_rejects
 from profiler.errors import DumpOptionError
 
 if TYPE_CHECKING:
     from parsers.published.rows import PublishedRow
-    from parsers.published.tables import FileReject, Imported
+    from parsers.published.tables import Imported
 
 
 def register(app: typer.Typer) -> None:
@@ -68,16 +68,9 @@ def _print(imported: Imported, output: Path | None) -> None:
     typer.echo(f"{len(imported.rows)} rows")
     for note in imported.notes:
         tell(f"note: {note}")
-    _tell_rejects(imported.rejects)
+    tell_rejects((f"in {one.path},", one.reject) for one in imported.rejects)
     if output is not None:
         typer.echo(output)
-
-
-def _tell_rejects(rejects: Sequence[FileReject]) -> None:
-    for reason, count in Counter(one.reject.reason for one in rejects).most_common():
-        first = next(one for one in rejects if one.reject.reason == reason)
-        place = f"{first.path}, byte {first.reject.offset}"
-        tell(f"not read: {count} × {reason}, the first in {place}: {first.reject.text[:60]!r}")
 
 
 def _document(kind: str, imported: Imported, output: Path | None) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from parsers.console import tell
-from profiler.cli_common import print_json
+from profiler.cli_common import print_json, tell_rejects
 from profiler.errors import DumpOptionError
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ def _parse_dump(
             print_table(record_to_json(record) for record in dump.records)
         for note in dump.notes:
             tell(f"note: {note}")
-        _tell_rejects(dump.rejects)
+        tell_rejects(("at", reject) for reject in dump.rejects)
         if rejects_file is not None:
             write_rejects(dump.rejects, rejects_file)
 
@@ -190,7 +189,7 @@ def _parse_columns(
     with mapped(source) as data:
         written = write_parquet(data, output, rejects.append)
     _tell_output("logcat", output, written.records, as_json=as_json)
-    _tell_rejects(rejects)
+    tell_rejects(("at", reject) for reject in rejects)
     if rejects_file is not None:
         write_rejects(rejects, rejects_file)
 
@@ -218,9 +217,3 @@ def _parse_facts(folder: Path, kind: str | None, *, output: Path | None, as_json
         print_fields(record_to_json(facts))
     for note in facts.notes:
         tell(f"note: {note}")
-
-
-def _tell_rejects(rejects: Sequence[Reject]) -> None:
-    for reason, count in Counter(reject.reason for reject in rejects).most_common():
-        first = next(reject for reject in rejects if reject.reason == reason)
-        tell(f"not read: {count} × {reason}, the first at byte {first.offset}: {first.text[:60]!r}")
