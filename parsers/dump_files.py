@@ -9,21 +9,24 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from parsers.atomic import written_whole
 from parsers.dump import Dump, DumpSettings, Json, Reject, mapped, record_to_json
 from parsers.errors import DumpError
 from parsers.kinds import kind_named, kind_of
 from parsers.stats import cells_to_frame, write_stats
 
 _PIECE = 50_000
-"""Records that are written at a time."""
+"""Records that are written at a time; the first of them decide what the columns hold."""
+
+_ARROW_TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ def write_records(dump: Dump, path: Path) -> int:
     """Write a dump's rows of layers as a stats table, or else its records as a table of their own; give the number of rows.
 
     Raises:
-        DumpError: the table cannot be written.
+        DumpError: the table cannot be written, or its first records do not tell what the later ones hold.
         StatsError: two rows share a key, or the stats table cannot be written.
     """
     if dump.cells:
@@ -73,62 +76,63 @@ def write_rejects(rejects: Sequence[Reject], path: Path) -> None:
 
 
 def _write_table(records: Iterator[dict[str, Json]], path: Path) -> int:
-    """Write records to a file beside the place and rename it, so that nobody sees half a table."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows = _write_pieces(records, part)
-        part.replace(path)
+        with written_whole(path) as handle:
+            return _write_pieces(records, handle)
     except OSError as error:
         raise DumpError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return rows
 
 
-def _write_pieces(records: Iterator[dict[str, Json]], part: Path) -> int:
-    first = list(itertools.islice(records, _PIECE))
-    schema = _schema_of(first)
+def _write_pieces(records: Iterator[dict[str, Json]], handle: BinaryIO) -> int:
+    piece = list(itertools.islice(records, _PIECE))
+    columns = _columns_of(piece)
+    schema = pa.schema([pa.field(name, _ARROW_TYPES[kind]) for name, kind in columns.items()])
     rows = 0
-    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        piece = first
+    with pq.ParquetWriter(handle, schema, compression="zstd") as writer:
         while piece:
-            writer.write_table(pa.Table.from_pylist([_fit(record, schema) for record in piece], schema=schema))
+            writer.write_table(pa.Table.from_pylist([_fit(record, columns) for record in piece], schema=schema))
             rows += len(piece)
             piece = list(itertools.islice(records, _PIECE))
     return rows
 
 
-def _schema_of(records: Iterable[Mapping[str, Json]]) -> pa.Schema:
+def _columns_of(records: Iterable[Mapping[str, Json]]) -> dict[str, type]:
     """Give every field of the records one type: the one that its values share, else text."""
     seen: dict[str, set[type]] = {}
     for record in records:
         for name, value in record.items():
             kinds = seen.setdefault(name, set())
             if value is not None:
-                kinds.add(type(value))
-    return pa.schema([pa.field(name, _arrow_type(kinds)) for name, kinds in seen.items()])
+                kinds.add(_kind(value))
+    return {name: _shared(kinds) for name, kinds in seen.items()}
 
 
-def _arrow_type(kinds: set[type]) -> pa.DataType:
-    if kinds == {bool}:
-        return pa.bool_()
-    if kinds == {int}:
-        return pa.int64()
-    if kinds and kinds <= {int, float}:
-        return pa.float64()
-    return pa.string()
+def _kind(value: Json) -> type:
+    """Tell a value's type; a number of more than 64 bits fits no column but a text's."""
+    return str if isinstance(value, int) and value.bit_length() > 63 else type(value)
 
 
-def _fit(record: Mapping[str, Json], schema: pa.Schema) -> dict[str, Json]:
-    """Bring a record's values to the table's types; what is nested, or of no shared type, is written as JSON."""
-    fitted: dict[str, Json] = {}
-    for field in schema:
-        value = record.get(field.name)
-        if value is not None and pa.types.is_string(field.type):
-            value = _text(value) if isinstance(value, str) else json.dumps(value)
-        fitted[field.name] = value
+def _shared(kinds: set[type]) -> type:
+    if kinds == {int, float}:
+        return float
+    return next(iter(kinds)) if len(kinds) == 1 and kinds <= _ARROW_TYPES.keys() else str
+
+
+def _fit(record: Mapping[str, Json], columns: Mapping[str, type]) -> dict[str, Json]:
+    """Bring a record's values to the columns' types; what is nested, or of no shared type, is written as JSON.
+
+    Raises:
+        DumpError: a record behind the first piece, which the columns were made of, has another field or another type.
+    """
+    fitted: dict[str, Json] = dict.fromkeys(columns)
+    for name, value in record.items():
+        kind = columns.get(name)
+        if kind is str and value is not None:
+            fitted[name] = _text(value) if isinstance(value, str) else json.dumps(value)
+        elif value is None or _kind(value) is kind or (kind is float and _kind(value) is int):
+            fitted[name] = value
+        else:
+            raise DumpError(f"Field {name!r} of a record behind the first {_PIECE} fits no column. Use --json, not -o.")
     return fitted
 
 

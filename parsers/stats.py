@@ -7,9 +7,7 @@ renamed, so that a reader never sees half of it.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from parsers.atomic import written_whole
 from parsers.errors import OrtProfileError, RunLogError, StatsError
 from parsers.evidence import parse_job
 from parsers.jobs import DEVICE_FILE, JOB_FILE, read_device
@@ -180,16 +179,8 @@ def _to_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _write_atomically(table: pa.Table, path: Path) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as handle:
+        with written_whole(path) as handle:
             pq.write_table(table, handle, compression="zstd")
-            handle.flush()
-            os.fsync(handle.fileno())
-        part.replace(path)
     except OSError as error:
         raise StatsError(f"{path}: cannot be written ({error.strerror}).") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
