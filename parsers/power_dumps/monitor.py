@@ -56,7 +56,7 @@ class _Columns:
     def sample(self, line: Line) -> MonitorSample | None:
         """Read a row; ``None`` where it is cut, or a cell is no number."""
         text = _NUMPY.sub(r"\1", line.text) if "np." in line.text else line.text
-        cells = text.split(",")
+        cells = _cells(text)
         if len(cells) != self.width:
             return None
         time, current_ma, voltage_v = (decimal(cells[place]) for place in (self.time, self.current, self.voltage))
@@ -71,6 +71,11 @@ class _Columns:
         )
 
 
+def _cells(text: str) -> list[str]:
+    """Split a row; a spreadsheet may have put its cells in quotes."""
+    return cells_of(text) if '"' in text else text.split(",")
+
+
 def _place(heads: Sequence[str], name: re.Pattern[str]) -> tuple[int, str] | None:
     """Find a column by name, and its unit."""
     for place, head in enumerate(heads):
@@ -81,7 +86,7 @@ def _place(heads: Sequence[str], name: re.Pattern[str]) -> tuple[int, str] | Non
 
 
 def _columns(header: str, rows: Sequence[Line], notes: list[str]) -> _Columns | None:
-    heads = header.split(",")
+    heads = _cells(header)
     time, current, voltage = (_place(heads, name) for name in (TIME, CURRENT, VOLTAGE))
     if time is None or current is None or voltage is None:
         return None

@@ -39,6 +39,15 @@ def test_powertool_s_columns_are_found_by_name_and_the_recording_is_summed_up() 
     ]
 
 
+def test_cells_in_quotes_are_the_same_cells() -> None:
+    quoted = "\n".join(",".join(f'"{cell}"' for cell in row.split(",")) for row in POWERTOOL.splitlines())
+
+    plain, told = read(MONSOON, quoted)[0], read(MONSOON, POWERTOOL)[0]
+
+    assert [sample.power_mw for sample in plain] == [sample.power_mw for sample in told]
+    assert MONSOON.looks_like(quoted.encode(), "")
+
+
 def test_pymonsoon_s_milliseconds_that_are_seconds_are_told_by_what_a_monsoon_can_do() -> None:
     samples, dump = read(MONSOON, PYMONSOON)
 
