@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metamodel import cli_evaluate
 from metamodel.errors import MetamodelError
 from parsers.console import progress, run_command
 from parsers.errors import ParsersError
@@ -25,6 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+cli_evaluate.register(app)
 
 DEFAULT_MODEL = Path("models/default")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]

@@ -1,0 +1,137 @@
+"""``metamodel evaluate``: B-o-B beside its peers on what none of them has seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from metamodel.errors import OutputError, TableError
+from parsers.console import progress, tell
+
+if TYPE_CHECKING:
+    from metamodel.evaluation.contest import Contest
+    from metamodel.evaluation.scores import Figure
+
+_SHOWN = ("mape", "median_ape", "within_10", "r2", "r2_log", "spearman", "network_sum_mape", "predict_us")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``metamodel``."""
+    app.command("evaluate")(evaluate_command)
+
+
+def evaluate_command(
+    tables: Annotated[list[Path], typer.Argument(help="Stats tables; rows that a formula made are left out.")],
+    protocol: Annotated[
+        str, typer.Option("--protocol", help="What is unseen: unseen-networks, unseen-layers or unseen-phone.")
+    ] = "unseen-networks",
+    device: Annotated[
+        list[str] | None, typer.Option("--device", help="Rows of this device only; several make one model for all.")
+    ] = None,
+    target: Annotated[str, typer.Option("--target", help="latency, memory, power or energy.")] = "latency",
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Parts that are held out in turn.")] = 5,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How often the parts are dealt anew.")] = 3,
+    models: Annotated[
+        str | None, typer.Option("--models", help="Who competes, with commas; the first is compared with the others.")
+    ] = None,
+    include_virtual: Annotated[bool, typer.Option("--include-virtual", help="Admit rows of virtual phones.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
+) -> None:
+    """Score predictors on networks, layers or phones that they have not seen, beside what measuring again would give."""
+    from metamodel.evaluation.contest import Plan, count_runs, hold
+    from metamodel.evaluation.learners import LEARNERS
+    from metamodel.evaluation.protocols import Protocol
+    from metamodel.evaluation.samples import select_samples
+    from metamodel.parallel import available_cores
+    from metamodel.targets import RESPONSES
+    from parsers.stats import read_stats
+
+    if protocol not in set(Protocol):
+        raise TableError(f"No protocol {protocol!r}. Known: {', '.join(Protocol)}.")
+    response = next((one for one in RESPONSES if one.target.value == target), None)
+    if response is None:
+        raise TableError(f"No target {target!r}. Known: {', '.join(one.target.value for one in RESPONSES)}.")
+    names = tuple(models.split(",")) if models else tuple(LEARNERS)
+    plan = Plan(protocol=Protocol(protocol), learners=names, folds=folds, seeds=seeds)
+    frames = [read_stats(path) for path in tables]
+    selection = select_samples(frames, response, devices=device or (), include_virtual=include_virtual)
+    for reject in selection.rejects:
+        tell(f"left out: {reject.rows} × {reject.reason}")
+    with progress(f"Evaluating {protocol}", count_runs(selection.samples, plan)) as advance:
+        contest = hold(selection.samples, plan, workers=available_cores(), advance=advance)
+    if json_file is not None:
+        _write(contest_json(contest), json_file)
+    _show(contest)
+
+
+def contest_json(contest: Contest) -> dict[str, Any]:
+    """Lay a contest out as the JSON document that ``--json`` writes."""
+    return {
+        "protocol": contest.plan.protocol.value,
+        "target": contest.target,
+        "rows": contest.rows,
+        "devices": list(contest.devices),
+        "folds": contest.plan.folds,
+        "seeds": contest.plan.seeds,
+        "noise_ceiling": dict(contest.noise_ceiling),
+        "models": {
+            name: {
+                **_figures_json(standing.figures),
+                **(
+                    {"per_device": {key: _figures_json(one) for key, one in standing.per_device.items()}}
+                    if standing.per_device
+                    else {}
+                ),
+                **({"lead_of_first": dict(standing.lead)} if standing.lead else {}),
+            }
+            for name, standing in contest.standings.items()
+        },
+    }
+
+
+def _figures_json(figures: Any) -> dict[str, dict[str, float | None]]:
+    return {name: {"mean": one.mean, "sd": one.sd} for name, one in figures.items()}
+
+
+def _write(document: dict[str, Any], path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(json.dumps(document, indent=1) + "\n")
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def _show(contest: Contest) -> None:
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=_title(contest))
+    for name in ("model", *_SHOWN, "first − this, MAPE"):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    ceiling = contest.noise_ceiling
+    table.add_row("noise ceiling", *(_number(ceiling.get(name)) for name in _SHOWN), "", style="dim")
+    for name, standing in contest.standings.items():
+        lead = standing.lead
+        told = f"{lead['mean']:+.2f} [{lead['low']:+.2f}, {lead['high']:+.2f}]" if lead else ""
+        table.add_row(name, *(_told(standing.figures[item]) for item in _SHOWN), told)
+    Console(width=None if sys.stdout.isatty() else 180, highlight=False).print(table)
+
+
+def _title(contest: Contest) -> str:
+    devices = ", ".join(contest.devices)
+    return f"{contest.plan.protocol.value}, {contest.target}: {contest.rows} rows of {devices}; mean ± sd over folds × seeds"
+
+
+def _told(figure: Figure) -> str:
+    return "" if figure.mean is None else f"{figure.mean:.3g} ± {figure.sd:.2g}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"

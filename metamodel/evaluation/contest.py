@@ -1,0 +1,167 @@
+"""All learners on the same folds: every seed deals anew, every fold is learned and predicted by each of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from metamodel.errors import TableError
+from metamodel.evaluation.learners import LEARNERS
+from metamodel.evaluation.protocols import Fold, Protocol, folds_of
+from metamodel.evaluation.samples import Rows, Samples
+from metamodel.evaluation.scores import (
+    Figure,
+    Scores,
+    figure,
+    figures,
+    network_sum_mape,
+    noise_ceiling,
+    paired_difference,
+    score,
+)
+from metamodel.interface import FloatArray
+from metamodel.parallel import run_all
+from parsers.console import Advance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is asked."""
+
+    protocol: Protocol
+    learners: tuple[str, ...]
+    """Names of :data:`metamodel.evaluation.learners.LEARNERS`."""
+    folds: int = 5
+    seeds: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse names that are no learners.
+
+        Raises:
+            TableError: the message names the learners there are.
+        """
+        unknown = [name for name in self.learners if name not in LEARNERS]
+        if unknown:
+            raise TableError(f"No model {unknown[0]!r} to compare. Known: {', '.join(LEARNERS)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How one learner did."""
+
+    figures: Mapping[str, Figure]
+    per_device: Mapping[str, Mapping[str, Figure]]
+    lead: Mapping[str, float] | None
+    """MAPE of the first learner less this one's, over folds and seeds: mean, low and high of the 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """What came of it."""
+
+    plan: Plan
+    target: str
+    rows: int
+    devices: tuple[str, ...]
+    noise_ceiling: Mapping[str, float | None]
+    standings: Mapping[str, Standing]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One learner's predictions of one fold's test samples."""
+
+    learner: str
+    seed: int
+    test: Rows
+    prediction: FloatArray
+    predict_us: float
+
+
+def hold(samples: Samples, plan: Plan, *, workers: int, advance: Advance) -> Contest:
+    """Let the learners compete.
+
+    Args:
+        samples: of one device, or of several for one model of all.
+        plan: what is held out, and who competes.
+        workers: folds learned at once.
+        advance: takes how many of :func:`count_runs` are done.
+
+    Raises:
+        TableError: the samples cannot be dealt into so many folds.
+    """
+    tasks, notes = [], []
+    for seed in range(plan.seeds):
+        for fold in folds_of(samples, plan.protocol, folds=plan.folds, seed=seed):
+            for name in plan.learners:
+                tasks.append(partial(_run, samples, name, fold, seed))
+                notes.append(f"{name}, {fold.name}")
+    runs = run_all(tasks, notes=notes, advance=advance, workers=workers)
+    by_learner = {name: [run for run in runs if run.learner == name] for name in plan.learners}
+    devices = tuple(sorted(set(samples.device)))
+    first = _fold_scores(samples, by_learner[plan.learners[0]])
+    return Contest(
+        plan=plan,
+        target=samples.response.target.value,
+        rows=len(samples),
+        devices=devices,
+        noise_ceiling=noise_ceiling(samples),
+        standings={name: _standing(samples, by_learner[name], devices, first) for name in plan.learners},
+    )
+
+
+def count_runs(samples: Samples, plan: Plan) -> int:
+    """Count what :func:`hold` will learn."""
+    folds = len(set(samples.device)) if plan.protocol is Protocol.UNSEEN_PHONE else plan.folds
+    return plan.seeds * folds * len(plan.learners)
+
+
+def _run(samples: Samples, name: str, fold: Fold, seed: int) -> _Run:
+    learner = LEARNERS[name](seed).fit(samples.take(fold.train))
+    tested = samples.take(fold.test)
+    began_s = time.perf_counter()
+    prediction = learner.predict(tested)
+    took_us = 1e6 * (time.perf_counter() - began_s)
+    return _Run(
+        learner=name, seed=seed, test=fold.test, prediction=prediction, predict_us=took_us / max(1, len(fold.test))
+    )
+
+
+def _standing(samples: Samples, runs: Sequence[_Run], devices: Sequence[str], first: Sequence[Scores]) -> Standing:
+    scores = _fold_scores(samples, runs)
+    several = len(devices) > 1
+    return Standing(
+        figures={**figures(scores), "network_sum_mape": _network_sums(samples, runs)},
+        per_device={device: _on_device(samples, runs, device) for device in devices} if several else {},
+        lead=None if scores == list(first) else paired_difference(first, scores),
+    )
+
+
+def _fold_scores(samples: Samples, runs: Sequence[_Run]) -> list[Scores]:
+    return [score(samples.truth[run.test], run.prediction, predict_us=run.predict_us) for run in runs]
+
+
+def _on_device(samples: Samples, runs: Sequence[_Run], device: str) -> dict[str, Figure]:
+    scores = []
+    for run in runs:
+        here = samples.device[run.test] == device
+        if here.any():
+            scores.append(score(samples.truth[run.test[here]], run.prediction[here], predict_us=run.predict_us))
+    return figures(scores)
+
+
+def _network_sums(samples: Samples, runs: Sequence[_Run]) -> Figure:
+    """Put each seed's folds together: every sample predicted by what did not learn from it."""
+    values = []
+    for seed in sorted({run.seed for run in runs}):
+        prediction = np.full(len(samples), np.nan)
+        for run in runs:
+            if run.seed == seed:
+                prediction[run.test] = run.prediction
+        known = np.flatnonzero(np.isfinite(prediction))
+        values.append(network_sum_mape(samples.take(known), prediction[known]))
+    return figure(values)

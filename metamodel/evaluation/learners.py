@@ -1,0 +1,201 @@
+"""What competes: B-o-B and its peers, all on the same rows, features, targets and weights.
+
+Every learner sees each configuration on a device once, at the median of its repetitions, with weight √n, and learns the
+logarithm of how far the response is from its offset (:meth:`metamodel.targets.Response.encode`). Only what does the learning
+differs. Peers that know no missing values get the median and a column that says so; those that live on distances and
+products get logarithms of what spans decades.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVR
+from xgboost import XGBRegressor
+
+from metamodel.bag import BagOfBoosted
+from metamodel.evaluation.samples import Rows, Samples
+from metamodel.interface import FloatArray
+
+TREES: Mapping[str, Any] = MappingProxyType(
+    {
+        "n_estimators": 600,
+        "max_depth": 6,
+        "learning_rate": 0.05,
+        "subsample": 0.8,
+        "colsample_bytree": 0.6,
+        "min_child_weight": 2.0,
+    }
+)
+"""Of boosted trees, as they did best on layers that nobody had seen, in published measurements of five phones."""
+
+MEMBERS = 4
+_SHARE_SEEN = 1.0
+
+
+class Learner(Protocol):
+    """Learns a response from samples and predicts it, in its unit."""
+
+    def fit(self, samples: Samples) -> Learner:
+        """Learn from samples."""
+
+    def predict(self, samples: Samples) -> FloatArray:
+        """Predict the response of samples, shape (n,); their truths are not looked at."""
+
+
+@dataclass(slots=True)
+class LogRatio:
+    """A regressor on log(response / offset), over unique configurations."""
+
+    regressor: Any
+    takes_weights: bool = True
+
+    def fit(self, samples: Samples) -> LogRatio:
+        """Learn from samples."""
+        unique, truth, weight = once_each(samples)
+        matrix = samples.matrix[unique]
+        wanted = samples.response.encode(truth, matrix)
+        if self.takes_weights:
+            self.regressor.fit(matrix, wanted, **_weights(self.regressor, weight))
+        else:
+            self.regressor.fit(matrix, wanted)
+        return self
+
+    def predict(self, samples: Samples) -> FloatArray:
+        """Predict the response of samples, shape (n,)."""
+        learned = np.asarray(self.regressor.predict(samples.matrix), dtype=np.float64)
+        return samples.response.decode(learned, samples.matrix)
+
+
+@dataclass(slots=True)
+class FlopsLine:
+    """A straight line through log FLOPs and log response, one per device; the naive predictor of the field."""
+
+    seed: int = 0
+    everywhere: Any = None
+    lines: dict[str, Any] = field(default_factory=dict)
+
+    def fit(self, samples: Samples) -> FlopsLine:
+        """Learn from samples."""
+        unique, truth, weight = once_each(samples)
+        flops, device = _log_flops(samples)[unique], samples.device[unique]
+        self.everywhere = LinearRegression().fit(flops, np.log(truth), weight)
+        self.lines = {
+            name: LinearRegression().fit(flops[device == name], np.log(truth[device == name]), weight[device == name])
+            for name in np.unique(device)
+        }
+        return self
+
+    def predict(self, samples: Samples) -> FloatArray:
+        """Predict the response of samples, shape (n,); a device that was never seen gets the line through all."""
+        flops = _log_flops(samples)
+        predicted = np.asarray(self.everywhere.predict(flops), dtype=np.float64)
+        for name, line in self.lines.items():
+            rows = samples.device == name
+            if rows.any():
+                predicted[rows] = line.predict(flops[rows])
+        return np.exp(predicted)
+
+
+def _log_flops(samples: Samples) -> FloatArray:
+    """Take the one feature that the line is drawn through, shape (n, 1); an unknown count is none."""
+    column = samples.matrix[:, [samples.feature_names.index("flops")]].astype(np.float64)
+    return np.log1p(np.nan_to_num(column))
+
+
+def once_each(samples: Samples) -> tuple[Rows, FloatArray, FloatArray]:
+    """Keep each configuration on a device once.
+
+    Returns:
+        Rows of the first of each, in their order; the median of its repetitions' truths; the root of how many there are.
+    """
+    groups = pd.DataFrame({"place": samples.places, "row": np.arange(len(samples)), "truth": samples.truth}).groupby(
+        "place", sort=False
+    )
+    rows = groups["row"].first().to_numpy(dtype=np.intp)
+    return rows, groups["truth"].median().to_numpy(), np.sqrt(groups.size().to_numpy(dtype=np.float64))
+
+
+LearnerMaker = Callable[[int], Learner]
+"""Makes a learner from a seed."""
+
+
+def _bob(seed: int) -> Learner:
+    bag = BagOfBoosted(bootstrap=False, max_samples=_SHARE_SEEN, max_members=MEMBERS, seed=seed, **TREES)
+    return LogRatio(bag)
+
+
+def _xgboost(seed: int) -> Learner:
+    return LogRatio(XGBRegressor(n_jobs=1, random_state=seed))
+
+
+def _xgboost_tuned(seed: int) -> Learner:
+    return LogRatio(XGBRegressor(n_jobs=1, random_state=seed, **TREES))
+
+
+def _forest(seed: int) -> Learner:
+    forest = RandomForestRegressor(n_estimators=200, min_samples_leaf=2, max_features=0.4, n_jobs=1, random_state=seed)
+    return LogRatio(
+        make_pipeline(SimpleImputer(strategy="constant", fill_value=-1.0, keep_empty_features=True), forest)
+    )
+
+
+def _ridge(seed: int) -> Learner:
+    return LogRatio(_smooth(Ridge(alpha=1.0, random_state=seed)))
+
+
+def _svr(seed: int) -> Learner:  # noqa: ARG001 - nothing in it is random
+    return LogRatio(_smooth(SVR(C=30.0, epsilon=0.01, gamma="scale")))
+
+
+def _mlp(seed: int) -> Learner:
+    network = MLPRegressor(hidden_layer_sizes=(128, 64), alpha=1e-4, max_iter=400, random_state=seed)
+    return LogRatio(_smooth(network), takes_weights=False)
+
+
+LEARNERS: Mapping[str, LearnerMaker] = MappingProxyType(
+    {
+        "bob": _bob,
+        "xgboost": _xgboost,
+        "xgboost-tuned": _xgboost_tuned,
+        "forest": _forest,
+        "svr": _svr,
+        "mlp": _mlp,
+        "ridge": _ridge,
+        "flops": FlopsLine,
+    }
+)
+"""Everything that can be asked for with ``--models``; the first is judged against the others."""
+
+
+def _smooth(regressor: Any) -> Pipeline:
+    """Bring features to what a regressor of distances or products needs."""
+    return make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+        FunctionTransformer(_signed_log),
+        StandardScaler(),
+        regressor,
+    )
+
+
+def _signed_log(matrix: FloatArray) -> FloatArray:
+    logs: FloatArray = np.sign(matrix) * np.log1p(np.abs(matrix))
+    return logs
+
+
+def _weights(regressor: Any, weight: FloatArray) -> dict[str, FloatArray]:
+    """Name the weights as the regressor, or the last step of a pipeline, takes them."""
+    if isinstance(regressor, Pipeline):
+        return {f"{regressor.steps[-1][0]}__sample_weight": weight}
+    return {"sample_weight": weight}

@@ -1,0 +1,185 @@
+"""Rows of stats tables as a judge needs them: features, truths, and what must not be parted between training and test.
+
+Operators that somebody timed within their networks and published are that table's layers; our own ``in_network`` rows stand
+beside isolated ones of the same layers and are left out. An operator whose shapes are known in part keeps what is known:
+the rest of it is NaN. Formulas' rows are no evidence and are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from metamodel.errors import TableError
+from metamodel.features import NUMBERS, FeatureSpace, Matrix
+from metamodel.interface import FloatArray
+from metamodel.model import response_values
+from metamodel.rows import Reject
+from metamodel.targets import Response
+from parsers.operators import family_of
+from parsers.schema import DeviceKind, Layer, Origin, Scope, Status
+
+Words = npt.NDArray[np.str_]
+Rows = npt.NDArray[np.intp]
+
+_ARCHITECTURE = tuple(item.name for item in fields(Layer))
+_STAND_INS: Mapping[str, int] = {
+    "batch": 1,
+    "in_channels": 1,
+    "channels": 1,
+    "height": 1,
+    "width": 1,
+    "out_height": 1,
+    "out_width": 1,
+    "dilation": 1,
+    "groups": 1,
+    "expansion_ratio": 1,
+    "idskip": 0,
+    "input_volume": 0,
+    "output_volume": 0,
+    "weight_elements": 0,
+}
+"""What a layer must have to be described at all, where a table does not know it; the features of these become NaN."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """Rows that are learned from or predicted; every array has one entry, or row, per sample."""
+
+    matrix: Matrix
+    """Features, shape (n, features)."""
+    feature_names: tuple[str, ...]
+    truth: FloatArray
+    """The response, in its unit."""
+    response: Response
+    configuration: Words
+    """Names the layer's configuration, the same on every device."""
+    device: Words
+    family: Words
+    networks: tuple[frozenset[str], ...]
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return len(self.truth)
+
+    def take(self, rows: Rows) -> Samples:
+        """Give some of the samples, in the order asked for."""
+        return replace(
+            self,
+            matrix=self.matrix[rows],
+            truth=self.truth[rows],
+            configuration=self.configuration[rows],
+            device=self.device[rows],
+            family=self.family[rows],
+            networks=tuple(self.networks[row] for row in rows),
+        )
+
+    @property
+    def places(self) -> Words:
+        """Name each sample's configuration on its device: its repetitions share it."""
+        return np.char.add(np.char.add(self.configuration, "@"), self.device)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The samples of some tables, and how many rows were left out for what reason."""
+
+    samples: Samples
+    rejects: tuple[Reject, ...]
+
+
+def select_samples(
+    tables: Sequence[pd.DataFrame], response: Response, *, devices: Sequence[str] = (), include_virtual: bool = False
+) -> Selection:
+    """Take the rows that tell what a layer's response was.
+
+    Args:
+        tables: as :func:`parsers.stats.read_stats` gives them.
+        response: what is to be predicted.
+        devices: only rows of these; of all devices where it is empty.
+        include_virtual: admit rows of virtual phones.
+
+    Raises:
+        TableError: a device that no row is of, or no row that can be used; the message counts what was left out.
+    """
+    table = pd.concat(tables, ignore_index=True)
+    absent = sorted(set(devices) - set(table["device"]))
+    if absent:
+        known = ", ".join(sorted(table["device"].dropna().unique())) or "none"
+        raise TableError(f"No row is of device {absent[0]!r}. Devices of the tables: {known}.")
+    rejects = []
+    for reason, wanted in _conditions(table, response, devices, include_virtual=include_virtual):
+        kept = wanted.reindex(table.index)
+        if not kept.all():
+            rejects.append(Reject(reason=reason, rows=int((~kept).sum())))
+        table = table[kept]
+    if table.empty:
+        reasons = "; ".join(f"{reject.rows} × {reject.reason}" for reject in rejects) or "the tables are empty"
+        raise TableError(f"No row tells the {response.target.value} of a layer: {reasons}.")
+    return Selection(samples=_samples(table.reset_index(drop=True), response), rejects=tuple(rejects))
+
+
+def _conditions(
+    table: pd.DataFrame, response: Response, devices: Sequence[str], *, include_virtual: bool
+) -> list[tuple[str, pd.Series[bool]]]:
+    values = pd.Series(response_values(table, response), index=table.index)
+    published = (table["scope"] == Scope.IN_NETWORK.value) & (table["origin"] == Origin.IMPORTED.value)
+    single = table["scope"].isin([Scope.ISOLATED.value, Scope.BLOCK.value]) | published
+    return [
+        ("another device", table["device"].isin(devices) if devices else table["device"].notna()),
+        (
+            "virtual phone (--include-virtual admits it)",
+            (table["device_kind"] != DeviceKind.VIRTUAL.value) | include_virtual,
+        ),
+        ("a formula's row, which is no evidence", table["origin"] != Origin.MODELLED.value),
+        ("no layer by itself: within a network of ours, or a whole network", single),
+        ("not executed", table["status"] == Status.OK.value),
+        (f"{response.column} is missing, zero, negative or infinite", values.between(0, np.inf, inclusive="neither")),
+    ]
+
+
+def _samples(table: pd.DataFrame, response: Response) -> Samples:
+    space = FeatureSpace.of_table(table)
+    configuration = _configurations(table)
+    return Samples(
+        matrix=_matrix(table, configuration, space),
+        feature_names=space.names,
+        truth=response_values(table, response),
+        response=response,
+        configuration=configuration,
+        device=table["device"].to_numpy(dtype=str),
+        family=np.array([family_of(kind).value for kind in table["type"]]),
+        networks=tuple(_names(cell) for cell in table["networks"]),
+    )
+
+
+def _configurations(table: pd.DataFrame) -> Words:
+    """Name each row's configuration: its layer's key, or, where only a part is known, a digest of that part."""
+    keys = table["layer_key"].to_numpy(dtype=object, copy=True)
+    part_known = table["layer_key"].isna()
+    for row, cells in zip(
+        np.flatnonzero(part_known), table.loc[part_known, [*_ARCHITECTURE]].to_dict("records"), strict=True
+    ):
+        known = {str(name): str(value) for name, value in cells.items() if pd.notna(value)}
+        keys[row] = "~" + hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+    return keys.astype(str)
+
+
+def _matrix(table: pd.DataFrame, configuration: Words, space: FeatureSpace) -> Matrix:
+    """Describe the rows, what is not known of a layer as NaN, shape (rows, features)."""
+    stand_ins = {name: table[name].fillna(value) for name, value in _STAND_INS.items()}
+    matrix = space.table_matrix(table.assign(layer_key=configuration, **stand_ins))
+    for name in (*_STAND_INS, "kernel_size", "stride", "padding"):
+        matrix[table[name].isna().to_numpy(), NUMBERS.index(name)] = np.nan
+    return matrix
+
+
+def _names(cell: object) -> frozenset[str]:
+    """Read the ``networks`` cell of a row; null, in whatever form, names none."""
+    return frozenset(cell.split(";")) - {""} if isinstance(cell, str) else frozenset()

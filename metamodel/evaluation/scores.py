@@ -1,0 +1,144 @@
+"""How predictions are scored, and what no predictor can be asked to beat.
+
+Notation::
+
+    t, p     truth and prediction of a sample, both positive
+    APE      100 · |p / t − 1|                                                    [%]
+    R²       1 − Σ (t − p)² / Σ (t − mean t)²; of logarithms likewise
+    twin     another measurement of the same configuration on the same device
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from metamodel.evaluation.samples import Samples
+from metamodel.interface import FloatArray
+from parsers.energy import student_t95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Figures of one learner on one fold's test samples."""
+
+    mape: float
+    """Mean APE, %."""
+    median_ape: float
+    within_5: float
+    """Share of samples whose APE is at most 5 %, in percent."""
+    within_10: float
+    r2: float
+    r2_log: float
+    rmse: float
+    """In the response's unit."""
+    spearman: float
+    predict_us: float
+    """Time to predict one sample of the fold, µs; NaN where it was not taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """Mean and standard deviation over folds and seeds; folds in which it has no value do not count."""
+
+    mean: float | None
+    sd: float | None
+
+
+def score(truth: FloatArray, prediction: FloatArray, *, predict_us: float = float("nan")) -> Scores:
+    """Score positive predictions of positive truths, both of shape (n,)."""
+    ape = 100 * np.abs(prediction / truth - 1)
+    return Scores(
+        mape=float(ape.mean()),
+        median_ape=float(np.median(ape)),
+        within_5=float(100 * np.mean(ape <= 5)),
+        within_10=float(100 * np.mean(ape <= 10)),
+        r2=_r2(truth, prediction),
+        r2_log=_r2(np.log(truth), np.log(prediction)),
+        rmse=float(np.sqrt(np.mean((truth - prediction) ** 2))),
+        spearman=_spearman(truth, prediction),
+        predict_us=predict_us,
+    )
+
+
+def noise_ceiling(samples: Samples) -> dict[str, float | None]:
+    """Predict every sample that has twins by their median: no predictor of attributes can be asked for more.
+
+    Returns:
+        Figures of :class:`Scores`, and ``samples``, how many have a twin. None where that are fewer than two.
+    """
+    frame = pd.DataFrame({"place": samples.places, "truth": samples.truth})
+    truth, twin = [], []
+    for _, group in frame.groupby("place")["truth"]:
+        values = group.to_numpy()
+        if len(values) > 1:
+            truth += list(values)
+            twin += [float(np.median(np.delete(values, row))) for row in range(len(values))]
+    names = ("mape", "median_ape", "within_5", "within_10", "r2", "r2_log")
+    if len(truth) < 2:
+        return {**dict.fromkeys(names), "samples": float(len(truth))}
+    measured, predicted = np.array(truth), np.array(twin)
+    ape = 100 * np.abs(predicted / measured - 1)
+    figures = (ape.mean(), np.median(ape), 100 * np.mean(ape <= 5), 100 * np.mean(ape <= 10), _r2(measured, predicted))
+    return {
+        **dict(zip(names, (*map(float, figures), _r2(np.log(measured), np.log(predicted))), strict=True)),
+        "samples": float(len(truth)),
+    }
+
+
+def figures(scores: Sequence[Scores]) -> dict[str, Figure]:
+    """Give each score's mean and standard deviation over folds and seeds."""
+    return {item.name: figure([asdict(one)[item.name] for one in scores]) for item in fields(Scores)}
+
+
+def network_sum_mape(samples: Samples, prediction: FloatArray) -> float:
+    """Compare each network's sum on each device: mean APE of the sums, %; NaN where no sample names a network.
+
+    Args:
+        samples: all of them.
+        prediction: of each by what did not learn from it, shape (n,).
+    """
+    parts = [
+        (name, device, row)
+        for row, (names, device) in enumerate(zip(samples.networks, samples.device, strict=True))
+        for name in names
+    ]
+    if not parts:
+        return float("nan")
+    rows = [row for _, _, row in parts]
+    frame = pd.DataFrame(parts, columns=["network", "device", "row"])
+    sums = frame.assign(truth=samples.truth[rows], prediction=prediction[rows]).groupby(["network", "device"])
+    totals = sums[["truth", "prediction"]].sum()
+    return float((100 * (totals["prediction"] / totals["truth"] - 1).abs()).mean())
+
+
+def paired_difference(first: Sequence[Scores], second: Sequence[Scores]) -> dict[str, float]:
+    """Compare two learners' MAPE fold by fold: mean of first − second, with its 95 % interval by Student's t."""
+    differences = np.array([one.mape - other.mape for one, other in zip(first, second, strict=True)])
+    mean = float(differences.mean())
+    if len(differences) < 2:
+        return {"mean": mean, "low": float("-inf"), "high": float("inf")}
+    half = student_t95(len(differences) - 1) * float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def figure(values: Sequence[float]) -> Figure:
+    """Give the mean and standard deviation of what is known of some values."""
+    known = [value for value in values if np.isfinite(value)]
+    return Figure(mean=float(np.mean(known)), sd=float(np.std(known))) if known else Figure(mean=None, sd=None)
+
+
+def _r2(truth: FloatArray, prediction: FloatArray) -> float:
+    spread = float(((truth - truth.mean()) ** 2).sum())
+    return 1 - float(((truth - prediction) ** 2).sum()) / spread if spread > 0 else float("nan")
+
+
+def _spearman(truth: FloatArray, prediction: FloatArray) -> float:
+    if np.ptp(truth) == 0 or np.ptp(prediction) == 0:
+        return float("nan")
+    ranks = pd.DataFrame({"truth": truth, "prediction": prediction}).rank()
+    return float(np.corrcoef(ranks["truth"], ranks["prediction"])[0, 1])

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from metamodel.cli import main
+from metamodel.errors import TableError
+from metamodel.evaluation.contest import Plan, count_runs, hold
+from metamodel.evaluation.protocols import Protocol
+from metamodel.evaluation.samples import select_samples
+from metamodel.targets import RESPONSES
+from parsers.stats import write_stats
+
+
+@pytest.fixture
+def rows(bench):
+    networks = bench.networks(5)
+    return bench.campaign(networks) + bench.campaign(networks, device="slow", context=bench.slow_phone)
+
+
+def contest(bench, rows, *, workers, protocol=Protocol.UNSEEN_NETWORKS):
+    samples = select_samples([bench.frame(rows)], RESPONSES[0]).samples
+    plan = Plan(protocol=protocol, learners=("xgboost", "ridge"), folds=3, seeds=2)
+    done = []
+    result = hold(samples, plan, workers=workers, advance=lambda count, note: done.append((count, note)))
+    assert len(done) == count_runs(samples, plan)
+    return result
+
+
+def test_all_see_the_same_folds_and_the_first_is_compared_with_the_others(bench, rows):
+    result = contest(bench, rows, workers=1)
+
+    first, second = result.standings["xgboost"], result.standings["ridge"]
+    assert first.lead is None
+    assert second.lead is not None
+    assert second.lead["mean"] == pytest.approx(first.figures["mape"].mean - second.figures["mape"].mean)
+    assert set(first.per_device) == {"phone", "slow"}
+    assert (result.rows, result.devices) == (len(rows), ("phone", "slow"))
+
+
+def test_the_number_of_workers_changes_nothing_but_the_time(bench, rows):
+    alone, together = (contest(bench, rows, workers=workers) for workers in (1, 2))
+
+    for name in ("mape", "spearman", "network_sum_mape"):
+        assert alone.standings["ridge"].figures[name] == together.standings["ridge"].figures[name]
+
+
+def test_an_unseen_phone_is_a_fold(bench, rows):
+    result = contest(bench, rows, workers=2, protocol=Protocol.UNSEEN_PHONE)
+
+    assert result.standings["xgboost"].figures["mape"].mean is not None
+
+
+def test_an_unknown_learner_is_refused_with_those_there_are():
+    with pytest.raises(TableError, match=r"No model 'oracle' to compare. Known: bob, xgboost"):
+        Plan(protocol=Protocol.UNSEEN_LAYERS, learners=("bob", "oracle"))
+
+
+def evaluate(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["metamodel", "evaluate", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(left.value.code or 0)
+
+
+def test_the_command_prints_a_table_and_writes_the_fixed_document(monkeypatch, tmp_path: Path, capsys, rows):
+    monkeypatch.chdir(tmp_path)
+    write_stats(rows, tmp_path / "rows.parquet")
+    options = ("--folds", "2", "--seeds", "1", "--models", "xgboost,flops", "--device", "phone", "--json", "out/f.json")
+
+    code = evaluate(monkeypatch, "rows.parquet", "--protocol", "unseen-layers", *options)
+
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    assert "left out: " in said.err
+    assert "noise ceiling" in said.out
+    document = json.loads(Path("out/f.json").read_text())
+    assert (document["protocol"], document["target"], document["devices"]) == ("unseen-layers", "latency", ["phone"])
+    assert set(document["models"]) == {"xgboost", "flops"}
+    assert set(document["models"]["xgboost"]["mape"]) == {"mean", "sd"}
+    assert "per_device" not in document["models"]["xgboost"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--protocol", "by-row"), "No protocol 'by-row'"),
+        (("--target", "beauty"), "No target 'beauty'"),
+        (("--models", "oracle"), "No model 'oracle'"),
+        (("--device", "foldable"), "No row is of device 'foldable'"),
+        (("--folds", "99"), "99 folds of 5 networks"),
+        (("--models", "flops", "--json", "rows.parquet/f.json"), "cannot be written"),
+    ],
+)
+def test_what_makes_no_sense_gets_one_line_and_exit_code_1(monkeypatch, tmp_path: Path, capsys, rows, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    write_stats(rows, tmp_path / "rows.parquet")
+
+    code = evaluate(monkeypatch, "rows.parquet", *arguments)
+
+    assert code == 1
+    assert says in capsys.readouterr().err.splitlines()[-1]
