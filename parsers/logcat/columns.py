@@ -130,7 +130,7 @@ def write_parquet(data: Buffer, path: Path, on_reject: Callable[[Reject], object
         on_reject: is called with every reject.
 
     Raises:
-        DumpError: the log is UTF-16, or the table cannot be written.
+        DumpError: the log is UTF-16, or does not begin with lines of plain ``threadtime``, or the table cannot be written.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -157,6 +157,8 @@ def _write(pieces: Iterator[LogColumns], handle: BinaryIO, on_reject: Callable[[
             for reject in itertools.chain.from_iterable(piece.rejects for piece in group):
                 on_reject(reject)
                 rejects += 1
+            if rejects and not records:
+                raise DumpError("No line that the log begins with is of plain threadtime. Read records, not columns.")
     return Written(records=records, rejects=rejects)
 
 

@@ -142,6 +142,7 @@ def test_a_folder_with_a_phone_s_files_tells_its_facts(profile, tmp_path: Path) 
         (("phone.log", "--capture-date", "yesterday"), "--capture-date yesterday is no day"),
         (("phone.log", "--device", "foldable"), "foldable"),
         (("phone.log", "--columns"), "add -o FILE.parquet"),
+        (("poem.txt", "--columns", "-o", "x.parquet"), "No line that the log begins with is of plain threadtime"),
         (("phone.log", "absent"), "phone.log is no campaign and no table"),
         (("phone.log", "--kind", "getprop"), "getprop"),
         (("phone.log", "-o", "phone.log/x.parquet"), "cannot be written"),
