@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parsers.dump import Buffer, Dump, DumpSettings, Kind
-from parsers.dump_lines import Line, Rejects, read_lines
+from parsers.dump_lines import Line, Rejects
 from parsers.errors import OrtProfileError
 from parsers.operators import NETWORK
 from parsers.ort_profile import NodeTime, is_layout, parse_ort_profile, trimmed_mean_us
 from parsers.placement import provider_name
+from parsers.profiles.json_events import event_lines
 from parsers.profiles.operator_time import LayerShape, OperatorTime
 from parsers.profiles.ort_shapes import layer_type, shape_of
 from parsers.profiles.rows import Findings, Session, TimedLayer, dump_of
@@ -90,7 +91,7 @@ class _Section:
 def _runs(data: Buffer, rejects: Rejects) -> Iterator[_Run]:
     """Yield the runs of a profile; what stands before the first node and behind the last run is none of them."""
     run = _Run()
-    for line in read_lines(data, rejects):
+    for line in event_lines(data, rejects):
         events = _events(line)
         if events is None:
             rejects.add(line, "an event that cannot be read")
@@ -232,8 +233,8 @@ def _scan(data: Buffer, findings: Findings) -> Iterator[OperatorTime]:
 
 def _read(data: Buffer, settings: DumpSettings) -> Dump:
     complaint = (
-        "This holds no whole run of an ONNX Runtime profile: it is the JSON file, one event a line, that a session with "
-        "enable_profiling writes, not the session's log."
+        "This holds no whole run of an ONNX Runtime profile: it is the JSON file that a session with enable_profiling "
+        "writes, not the session's log."
     )
     return dump_of(_scan, data, settings, _NAME, complaint)
 

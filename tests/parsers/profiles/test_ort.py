@@ -140,6 +140,33 @@ def test_a_profile_on_one_line_is_read_too(profiles: Mapping[str, bytes]) -> Non
     assert list(read(joined).records) == list(read(profiles["ort"]).records)
 
 
+@pytest.mark.parametrize("indent", [None, 0, 1, "\t"])
+def test_a_long_profile_that_was_written_anew_is_read_too(
+    profile_of_runs: Callable[..., bytes], indent: int | str | None
+) -> None:
+    data = profile_of_runs(*[(90, 1)] * 200)
+    written = json.dumps(json.loads(data), indent=indent).encode()
+
+    dump = read(written)
+
+    assert len(written) > 65_536
+    assert list(dump.records) == list(read(data).records)
+    assert dump.rejects == []
+    assert KIND.looks_like(written[:65_536], "")
+
+
+def test_damage_in_a_profile_that_was_written_anew_costs_the_runs_that_it_hits(
+    profile_of_runs: Callable[..., bytes],
+) -> None:
+    written = json.dumps(json.loads(profile_of_runs((90, 1), (20, 1))), indent=1).encode()
+    torn = written[: written.rindex(b'"args"')]
+
+    dump = read(torn)
+
+    assert [time.time_ms for time in dump.records] == [0.003, 0.09, 0.18, 0.36]
+    assert [reject.reason for reject in dump.rejects] == ["an event that cannot be read", "a run whose end is missing"]
+
+
 def test_a_sessions_log_is_refused_with_what_is_needed() -> None:
     with pytest.raises(DumpError, match="not the session's log"):
         read(b"[I:onnxruntime:, inference_session.cc:593 ConstructorCommon] Dynamic block base set to 0\n")
