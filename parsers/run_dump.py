@@ -10,7 +10,8 @@ import statistics
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from parsers.dump import LONGEST_REJECT, Buffer, Dump, DumpSettings, Kind, Reject
+from parsers.dump import Buffer, Dump, DumpSettings, Kind
+from parsers.dump_lines import Rejects
 from parsers.errors import DumpError, RunLogError
 from parsers.run_records import TAG, runner_lines
 from parsers.runlog import RunLog, parse_runlog
@@ -60,17 +61,22 @@ def read_runs(data: Buffer, settings: DumpSettings) -> Dump:  # noqa: ARG001 - e
         lines.setdefault((record.job, record.run), []).append((line.offset, end))
     if not lines:
         raise DumpError(f"No line in threadtime form has the runner's tag {TAG}. Is it the log of a campaign's run?")
-    rejects: list[Reject] = []
-    return Dump(records=_runs(data, lines.values(), rejects), rejects=rejects)
+    rejects = Rejects(data)
+    notes: list[str] = []
+    return Dump(records=_runs(data, lines.values(), rejects, notes), rejects=rejects, notes=notes)
 
 
-def _runs(data: Buffer, runs: Iterable[list[tuple[int, int]]], rejects: list[Reject]) -> Iterator[RunSummary]:
+def _runs(
+    data: Buffer, runs: Iterable[list[tuple[int, int]]], rejects: Rejects, notes: list[str]
+) -> Iterator[RunSummary]:
     for places in runs:
         text = b"".join(bytes(data[begin:end]) for begin, end in places)
         try:
             yield _summary(places[0][0], parse_runlog(text))
         except RunLogError as error:
-            rejects.append(Reject(offset=places[0][0], reason=str(error), text=text[:LONGEST_REJECT]))
+            if not rejects:
+                notes.append(f"The first run that contradicts itself: {error}")
+            rejects.add_piece(*places[0], "a run that contradicts itself")
 
 
 def _summary(offset: int, log: RunLog) -> RunSummary:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parsers.dump import DumpSettings
+from parsers.dump import DumpSettings, Reject
 from parsers.errors import DumpError
 from parsers.kinds import kind_of
 from parsers.run_dump import read_runs
@@ -48,9 +48,10 @@ def test_a_run_that_contradicts_itself_is_a_reject_with_its_place() -> None:
     dump = read_runs(OTHER + log + SAMPLE, DumpSettings())
 
     assert [run.status for run in dump.records] == [Status.OK]
-    (reject,) = dump.rejects
-    assert reject.offset == len(OTHER)
-    assert "protocol=9" in reject.reason
+    assert list(dump.rejects) == [
+        Reject(offset=len(OTHER), reason="a run that contradicts itself", text=log.splitlines()[0])
+    ]
+    assert "protocol=9" in dump.notes[0]
 
 
 def test_a_log_without_a_line_of_the_runner_is_refused() -> None:
