@@ -26,7 +26,9 @@ from parsers.schema import Scope
 _NAME = "mnn-profile"
 _BULLET = "[ - ] "
 _HEADING = re.compile(r"#{2,6} {1,8}(\S.{0,120})")  # one alone is a shell's prompt
-_FORWARD = re.compile(r"Forward type: \*\*([A-Za-z/]{1,16})\*\* thread=([0-9]{1,4})\*\* precision=.{0,80}")
+_FORWARD = re.compile(
+    r"Forward type: (?:\*\*)?([A-Za-z/]{1,16})(?:\*\*)? thread=([0-9]{1,4})(?:(?:\*\*)? precision=.{0,200})?"
+)
 _LOOP = re.compile(r"-{2,}> Benchmarking\.\.\. loop = ([0-9]{1,9})\b.{0,40}")
 _BACKEND = re.compile(r"Use extra forward type: ([0-9]{1,3})")
 _THREADS = re.compile(r"Set ThreadNumber = ([0-9]{1,4})")
