@@ -132,7 +132,9 @@ LearnerMaker = Callable[[int], Learner]
 
 
 def _bob(seed: int) -> Learner:
-    bag = BagOfBoosted(bootstrap=False, max_samples=_SHARE_SEEN, max_members=MEMBERS, seed=seed, **TREES)
+    bag = BagOfBoosted(
+        sampling="subset", growth="out_of_bag", max_samples=_SHARE_SEEN, max_members=MEMBERS, seed=seed, **TREES
+    )
     return LogRatio(bag)
 
 

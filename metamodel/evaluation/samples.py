@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -29,7 +29,7 @@ Words = npt.NDArray[np.str_]
 Rows = npt.NDArray[np.intp]
 
 _ARCHITECTURE = tuple(item.name for item in fields(Layer))
-_STAND_INS: Mapping[str, int] = {
+_STAND_INS: dict[str, int | str] = {
     "batch": 1,
     "in_channels": 1,
     "channels": 1,
@@ -46,6 +46,10 @@ _STAND_INS: Mapping[str, int] = {
     "weight_elements": 0,
 }
 """What a layer must have to be described at all, where a table does not know it; the features of these become NaN."""
+
+_STAND_IN_WORDS: dict[str, int | str] = {"fused_ops": "", "input_shapes": "", "output_shape": "", "attributes": "{}"}
+_COUNTED_BY = {"fused_ops": "fused", "input_shapes": "inputs"}
+"""Features that count what stands in a column of words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +177,10 @@ def _configurations(table: pd.DataFrame) -> Words:
 
 def _matrix(table: pd.DataFrame, configuration: Words, space: FeatureSpace) -> Matrix:
     """Describe the rows, what is not known of a layer as NaN, shape (rows, features)."""
-    stand_ins = {name: table[name].fillna(value) for name, value in _STAND_INS.items()}
+    stand_ins = {name: table[name].fillna(value) for name, value in (_STAND_INS | _STAND_IN_WORDS).items()}
     matrix = space.table_matrix(table.assign(layer_key=configuration, **stand_ins))
-    for name in (*_STAND_INS, "kernel_size", "stride", "padding"):
-        matrix[table[name].isna().to_numpy(), NUMBERS.index(name)] = np.nan
+    for name in (*_STAND_INS, *_COUNTED_BY):
+        matrix[table[name].isna().to_numpy(), NUMBERS.index(_COUNTED_BY.get(name, name))] = np.nan
     return matrix
 
 

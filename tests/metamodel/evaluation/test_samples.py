@@ -56,15 +56,15 @@ def test_what_is_no_evidence_or_no_time_is_left_out_and_counted(bench):
 
 def test_an_operator_known_in_part_keeps_what_is_known_and_is_its_own_configuration(bench):
     table = bench.frame([bench.row(bench.convolution(64)), bench.row(bench.convolution(32))])
-    table.loc[0, ["layer_key", "kernel_size", "weight_elements"]] = None
+    table.loc[0, ["layer_key", "stride_height", "stride", "weight_elements", "input_shapes", "attributes"]] = None
 
     samples = select_samples([table], LATENCY).samples
 
     names = samples.feature_names
     assert samples.configuration[0].startswith("~")
-    assert np.isnan(samples.matrix[0, [names.index("kernel_size"), names.index("weight_elements")]]).all()
+    assert np.isnan(samples.matrix[0, [names.index(name) for name in ("stride", "weight_elements", "inputs")]]).all()
     assert samples.matrix[0, names.index("channels")] == 64
-    assert not np.isnan(samples.matrix[1, names.index("kernel_size")])
+    assert not np.isnan(samples.matrix[1, names.index("stride")])
 
 
 def test_rows_of_one_device_are_taken_and_an_absent_device_is_named(bench):
