@@ -73,6 +73,9 @@ ACTIVATIONS = frozenset(
 )
 """What a runtime applies while a convolution's result is still in registers."""
 
+ADDITIONS = frozenset({"Add", "Sum"})
+"""What adds a residual."""
+
 
 KEEPS_SHAPE = frozenset(
     {

@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto
 
-from parsers.operators import CONV, CONVOLUTIONS, EDGE_PREFIX
+from parsers.operators import ADDITIONS, CONV, CONVOLUTIONS, EDGE_PREFIX
 from parsers.schema import Layer, Shape
 from profiler.layer_recipes import (
     ONNX_DOMAIN,
@@ -31,8 +31,6 @@ from profiler.layer_recipes import (
     unbuildable,
 )
 from profiler.weights import IR_VERSION, OPSET, fill_weights, weight_placeholder
-
-_ADDITIONS = frozenset({"Add", "Sum"})
 
 
 def layer_model(layer: Layer, *, seed: int = 0) -> onnx.ModelProto:
@@ -55,7 +53,7 @@ def light_layer_model(layer: Layer) -> onnx.ModelProto:
     outputs = graph.emit(recipe_of(layer, described), read)
     for op in layer.fused_ops:
         follower = operator_recipe(layer, op, described.fused.get(op, Described()))
-        is_residual = op in _ADDITIONS and not follower.weights
+        is_residual = op in ADDITIONS and not follower.weights
         residual = [graph.activation(edge=layer.type == CONV)] if is_residual else []
         outputs = graph.emit(follower, [outputs[0], *residual])
     return graph.finish(outputs)

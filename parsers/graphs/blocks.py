@@ -19,11 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from parsers.network_layer import NetworkLayer
-from parsers.operators import ACTIVATIONS, CONV, DEPTHWISE_CONV, INVERTED_RESIDUAL
+from parsers.operators import ACTIVATIONS, ADDITIONS, CONV, DEPTHWISE_CONV, INVERTED_RESIDUAL
 from parsers.roofline import elements_moved, flops, macs
 from parsers.schema import Layer
 
-_ADDITIONS = frozenset({"Add", "Sum"})
 _APART = ACTIVATIONS | {"Gelu", "Mish"}
 """Activations that may be layers of their own."""
 
@@ -185,7 +184,7 @@ def _is_pointwise(index: int, chain: _Chain) -> bool:
 
 
 def _is_projection(index: int, chain: _Chain) -> bool:
-    is_linear = set(chain.layers[index].layer.fused_ops) <= _ADDITIONS
+    is_linear = set(chain.layers[index].layer.fused_ops) <= ADDITIONS
     return _is_pointwise(index, chain) and is_linear and chain.type_of(chain.only_reader(index)) not in _APART
 
 
@@ -207,7 +206,7 @@ def _addition_behind(projection: int, source: str, chain: _Chain) -> tuple[int, 
     if item.layer.fused_ops:
         return () if item.inputs[1:] == (source,) else None
     follower = chain.only_reader(projection)
-    if follower is None or chain.type_of(follower) not in _ADDITIONS:
+    if follower is None or chain.type_of(follower) not in ADDITIONS:
         return ()
     adding = chain.layers[follower]
     is_own = sorted(adding.inputs) == sorted((source, item.outputs[0])) and not adding.layer.fused_ops

@@ -274,8 +274,9 @@ def _settings(node: Node, graph: Graph) -> dict[str, object]:
         low, high = clip_bounds(node)
         return {"min": low, "max": high} if operator_name(node) == "Clip" else {}
     left_out = _DECIDES_NOTHING.get(node.op, frozenset()) | (_IN_COLUMNS if _has_window(node) else frozenset())
-    written: Mapping[str, Attribute] = {**node.attributes, **node.settings}
-    settings: dict[str, object] = {key: value for key, value in written.items() if key not in left_out and value != ()}
+    settings: dict[str, object] = {
+        key: value for key, value in node.written.items() if key not in left_out and value != ()
+    }
     if node.op not in _WEIGHTS_IMPLIED and node.weights:
         operands = {str(index): graph.tensor(tensor).shape for index, tensor in node.weights.items()}
         settings["constant_operands"] = operands

@@ -8,13 +8,13 @@ same conditions: a result is fused into the operator that made it only where nob
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from parsers.graphs.flow import Flow
 from parsers.graphs.graph import Graph, Node
 from parsers.graphs.values import Attribute
+from parsers.operators import ADDITIONS
 
 FUSED_ACTIVATIONS = frozenset(
     {"Relu", "Relu6", "Clip", "LeakyRelu", "Elu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh"}
@@ -102,9 +102,8 @@ def operator_name(node: Node) -> str:
 
 def clip_bounds(node: Node) -> tuple[float | None, float | None]:
     """Give the bounds of a Clip; ``None`` where it has none, or where they are only known at run time."""
-    written: Mapping[str, Attribute] = {**node.attributes, **node.settings}
-    low, high = written.get("min"), written.get("max")
-    return _number(low), _number(high)
+    written = node.written
+    return _number(written.get("min")), _number(written.get("max"))
 
 
 def _grow(head: Node, flow: Flow) -> Group:
@@ -194,7 +193,7 @@ def _is_bias(node: Node, product: Node, flow: Flow) -> bool:
 def _residual_owner(node: Node, flow: Flow) -> str | None:
     """Give the input of an addition that the convolution behind it can add to: the first that qualifies."""
     operands = node.activations
-    if node.op not in {"Add", "Sum"} or len(node.inputs) != 2 or len(operands) != 2:
+    if node.op not in ADDITIONS or len(node.inputs) != 2 or len(operands) != 2:
         return None
     tensors = [flow.graph.tensor(tensor) for tensor in operands]
     if tensors[0].shape != tensors[1].shape or not all(tensor.is_known for tensor in tensors):

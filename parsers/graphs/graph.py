@@ -65,6 +65,11 @@ class Node:
     parts_outputs: tuple[str, ...] = ()
     """The tensors that those make, and nobody else sees."""
 
+    @property
+    def written(self) -> Mapping[str, Attribute]:
+        """Attributes and settings by name: opsets differ in which of the two a thing is, as the axes of a reduction."""
+        return {**self.attributes, **self.settings}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:

@@ -12,9 +12,7 @@ from collections.abc import Sequence
 
 from parsers.graphs.graph import Graph
 from parsers.network_layer import NetworkLayer
-from parsers.operators import CONVOLUTIONS, Family, family_of
-
-_ADDITIONS = frozenset({"Add", "Sum"})
+from parsers.operators import ADDITIONS, CONVOLUTIONS, Family, family_of
 
 
 def peak_live_elements(layers: Sequence[NetworkLayer], graph: Graph) -> int:
@@ -54,6 +52,6 @@ def _may_be_overwritten(item: NetworkLayer) -> tuple[str, ...]:
         return item.inputs
     if layer.type == "Reshape":
         return item.inputs[:1]
-    if layer.type in CONVOLUTIONS and _ADDITIONS & set(layer.fused_ops):
+    if layer.type in CONVOLUTIONS and ADDITIONS & set(layer.fused_ops):
         return item.inputs[1:]
     return ()

@@ -156,7 +156,7 @@ def _tail(node: Node, flow: Flow) -> tuple[Node | None, Node | None]:
 
 
 def _axes(node: Node) -> tuple[object, ...]:
-    axes = {**node.attributes, **node.settings}.get("axes")
+    axes = node.written.get("axes")
     return axes if isinstance(axes, tuple) else ()
 
 

@@ -35,7 +35,7 @@ def _spelled(node: Node, graph: Graph) -> Node:
 
 def _is_over_the_image(node: Node, graph: Graph) -> bool:
     rank = len(graph.tensor(node.inputs[0]).shape)
-    axes = {**node.attributes, **node.settings}.get("axes")
+    axes = node.written.get("axes")
     if rank < 4 or not isinstance(axes, tuple) or node.activations != node.inputs[:1] or len(node.outputs) != 1:
         return False
     over = {axis % rank for axis in axes if isinstance(axis, int)}
