@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,10 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     The folder is made where it is absent. Whatever is raised meanwhile leaves the path as it was.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or something other than a file stands there.
     """
+    if path.exists() and not path.is_file():  # a device would be gone for good
+        raise OSError(errno.EINVAL, "it is a folder, a device or a pipe", str(path))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

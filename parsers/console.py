@@ -6,6 +6,7 @@ Everything here goes to standard error; standard output belongs to a command's r
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ EXIT_ERROR = 1
 EXIT_INCOMPLETE = 3
 EXIT_INTERRUPTED = 130
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SECONDS_BETWEEN_LINES = 5.0
 
 Advance = Callable[[int, str], None]
@@ -22,7 +24,7 @@ Advance = Callable[[int, str], None]
 
 
 def run_command(command: Callable[[], Any], *, name: str, expected: tuple[type[Exception], ...], kept: str) -> None:
-    """Run a command line to its exit code: 1 with one line for an expected error, 130 where the user stops it.
+    """Run a command line to its exit code: 1 with one line for an expected error or a full disk, 130 where the user stops it.
 
     Args:
         command: parses the command line and does what it says.
@@ -34,6 +36,13 @@ def run_command(command: Callable[[], Any], *, name: str, expected: tuple[type[E
         command()
     except expected as error:
         tell(f"{name}: {error}")
+        sys.exit(EXIT_ERROR)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # else the rest is tried once more at the end, and complained of
+        tell(f"{name}: the output cannot be written: {error.strerror}.")
         sys.exit(EXIT_ERROR)
     except (KeyboardInterrupt, SystemExit) as stop:  # Typer turns Ctrl-C into its exit code without a word
         if isinstance(stop, SystemExit) and stop.code != EXIT_INTERRUPTED:

@@ -196,6 +196,17 @@ def test_a_pipe_is_read_and_one_that_closes_early_is_no_error() -> None:
     assert b"cannot be read" not in said
 
 
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_said_in_one_line() -> None:
+    command = [sys.executable, "-c", "from profiler.cli import main; main()", "parse", "phone.log", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("profile: the output cannot be written: No space left on device.")
+    assert done.stderr.count(b"\n") == 1
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
