@@ -11,9 +11,7 @@ one line does not tell by itself (its buffer, whether its time is out of order) 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from parsers.atomic import written_whole
 from parsers.dump import HEAD_BYTES, LONGEST_REJECT, Buffer, Reject
 from parsers.errors import DumpError
 from parsers.logcat.assembly import flags_of
@@ -132,20 +131,13 @@ def write_parquet(data: Buffer, path: Path, on_reject: Callable[[Reject], object
     Raises:
         DumpError: the log is UTF-16, or does not begin with lines of plain ``threadtime``, or the table cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as handle:
-            written = _write(read_columns(data), handle, on_reject or (lambda _: None))
-            handle.flush()
-            os.fsync(handle.fileno())
-        part.replace(path)
-    except (OSError, pa.ArrowException) as error:
+        with written_whole(path) as handle:
+            return _write(read_columns(data), handle, on_reject or (lambda _: None))
+    except OSError as error:
+        raise DumpError(f"{path} cannot be written: {error.strerror or error}.") from error
+    except pa.ArrowException as error:
         raise DumpError(f"{path} cannot be written: {error}.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return written
 
 
 def _write(pieces: Iterator[LogColumns], handle: BinaryIO, on_reject: Callable[[Reject], object]) -> Written:

@@ -146,6 +146,7 @@ def test_a_folder_with_a_phone_s_files_tells_its_facts(profile, tmp_path: Path) 
         (("phone.log", "absent"), "phone.log is no campaign and no table"),
         (("phone.log", "--kind", "getprop"), "getprop"),
         (("phone.log", "-o", "phone.log/x.parquet"), "cannot be written"),
+        (("phone.log", "--columns", "-o", "/"), "/ cannot be written: it is a folder, a device or a pipe"),
         (("phone.log", "-o", "phone.log"), "phone.log is the dump itself"),
         (("phone.log", "--rejects", "./phone.log"), "phone.log is the dump itself"),
         (("absent.log",), "absent.log: no such file or folder"),
