@@ -196,11 +196,11 @@ def tid_of(text: str) -> int:
 
 
 def unpadded(tag: str) -> str:
-    """Take the padding from a tag."""
+    """Take the padding from a tag: a field that is narrower than liblog's had its padding cut by somebody else."""
     if not tag.endswith(" "):
         return tag
     size = len(tag) if tag.isascii() else len(tag.encode(errors="surrogateescape"))
-    return tag.rstrip(" ") if size == _TAG_WIDTH else tag
+    return tag.rstrip(" ") if size <= _TAG_WIDTH else tag
 
 
 def _is_cut(text: str, header_end: int | None = None) -> bool:

@@ -190,11 +190,11 @@ def _texts(lines: Lines, rows: Positions, colons: Positions) -> tuple[pa.Array, 
 
 
 def _without_padding(text: bytes, starts: Positions, ends: Positions) -> Positions:
-    """Move the ends of the tags that just fill their field to where the padding begins."""
+    """Move the ends of the tags that are no wider than their field to where the padding begins."""
     letters, ends = np.frombuffer(text, np.uint8), ends.copy()
-    padded = np.flatnonzero(ends - starts == _TAG_WIDTH)
+    padded = np.flatnonzero(ends - starts <= _TAG_WIDTH)
     for _ in range(_TAG_WIDTH):
-        padded = padded[letters[ends[padded] - 1] == _SPACE]
+        padded = padded[(letters[ends[padded] - 1] == _SPACE) & (ends[padded] > starts[padded])]
         ends[padded] -= 1
     return ends
 

@@ -136,6 +136,15 @@ def test_columns_equal_the_records_line_for_line_wherever_the_log_is_parted(log:
     assert rejects_of(log, piece_bytes) == list(dump.rejects)
 
 
+def test_padding_that_somebody_cut_is_no_part_of_a_tag() -> None:
+    head, behind = LINE.split(b"AutoCoMET")
+    tags = [b"t", b"t ", b"t   ", b"", b" ", b"       ", b"ninecount "]
+
+    rows = rows_of(b"".join(head + tag + behind for tag in tags))
+
+    assert [row["tag"] for row in rows] == ["t", "t", "t", "", "", "", "ninecount "]
+
+
 def test_a_number_wider_than_its_field_is_read_all_the_same() -> None:
     wide = LINE.replace(b" 1234", b"4194304")
 
