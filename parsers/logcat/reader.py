@@ -74,7 +74,7 @@ def read_logcat(data: Buffer, settings: DumpSettings, form: TextFormat | None = 
             "a bug report or Android Studio wrote."
         )
     following = itertools.chain([] if first is None else [first], singles)
-    read = _noted(joined(following) if settings.join else following, notes)
+    read = _noted(joined(following) if settings.join else following, settings.capture_date, notes)
     return Dump(records=read, rejects=rejects.items, notes=notes)
 
 
@@ -133,7 +133,7 @@ def _of_bugreport(data: Buffer, settings: DumpSettings, rejects: Rejects, notes:
     notes.append(f"A bug report: read are its {names.total()} logs ({shown}); its other sections are left out.")
 
 
-def _noted(read: Iterator[LogRecord], notes: list[str]) -> Iterator[LogRecord]:
+def _noted(read: Iterator[LogRecord], captured: date | None, notes: list[str]) -> Iterator[LogRecord]:
     """Pass records on; at the end, note which forms they had and what would have told more."""
     sources: Counter[str] = Counter()
     confidences: Counter[TimeConfidence] = Counter()
@@ -143,5 +143,8 @@ def _noted(read: Iterator[LogRecord], notes: list[str]) -> Iterator[LogRecord]:
         yield record
     forms = ", ".join(f"{count} of {source}" for source, count in sources.items())
     notes.append(f"Records by form: {forms or 'none'}.")
-    if confidences[TimeConfidence.NO_YEAR]:
+    without = confidences[TimeConfidence.NO_YEAR]
+    if without and captured is not None:
+        notes.append(f"{without} times are of a 29 February in a year that has none: they stay without a year.")
+    elif without:
         notes.append("The log has no year. Say on which day it was taken (--capture-date) to get one.")

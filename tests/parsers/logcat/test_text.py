@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from parsers.dump import DumpSettings, Reject
@@ -108,6 +110,18 @@ def test_one_message_of_many_lines_is_a_log_where_its_header_leaves_no_doubt(dum
     assert looks_like_logcat(dump, "")
     (record,) = records(dump)
     assert [line.strip() for line in record.message.split("\n")] == ["java.lang.Error", "at a.B.c", "at d.E.f"]
+
+
+@pytest.mark.parametrize(
+    ("captured", "says"),
+    [(None, "The log has no year."), (date(2026, 3, 1), "1 times are of a 29 February in a year that has none")],
+)
+def test_a_note_says_why_a_time_has_no_year(captured: date | None, says: str) -> None:
+    read = read_logcat(LINE.replace(b"12-31", b"02-29"), DumpSettings(capture_date=captured))
+
+    list(read.records)
+
+    assert read.notes[1].startswith(says)
 
 
 def test_an_empty_log_has_no_records() -> None:
