@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -161,8 +163,12 @@ def _parse_dump(
     from profiler.record_table import print_table
 
     with open_dump(source, kind_name, settings) as opened:
-        dump = opened.dump
-        if output is not None:
+        records = iter(opened.dump.records)
+        first = list(itertools.islice(records, 1))
+        dump = replace(opened.dump, records=itertools.chain(first, records))
+        if not first:
+            pass
+        elif output is not None:
             _tell_output(opened.kind, output, write_records(dump, output), as_json=as_json)
         elif as_json:
             for record in dump.records:
@@ -174,6 +180,10 @@ def _parse_dump(
         tell_rejects(("at", reject) for reject in dump.rejects)
         if rejects_file is not None:
             write_rejects(dump.rejects, rejects_file)
+        if not first:
+            raise DumpOptionError(
+                f"{source}: nothing in it could be read as {opened.kind}. --kind list has the others."
+            )
 
 
 def _parse_columns(

@@ -166,6 +166,17 @@ def test_what_makes_no_sense_gets_one_line_and_exit_code_1(profile, arguments: t
     assert Path("phone.log").read_bytes() == LOG
 
 
+def test_a_dump_of_which_nothing_can_be_read_is_an_error_that_lists_the_rejects_and_writes_nothing(profile) -> None:
+    Path("bad.csv").write_text("Time(ms),Main(mA),Main Voltage(V)\none,two,three\n")
+
+    code, printed, told = profile("parse", "bad.csv", "--kind", "monsoon", "-o", "t.parquet", "--rejects", "r.jsonl")
+
+    assert (code, printed) == (1, "")
+    assert told.splitlines()[-1].startswith("profile: bad.csv: nothing in it could be read as monsoon")
+    assert Path("r.jsonl").read_text().count("\n") >= 1
+    assert not Path("t.parquet").exists()
+
+
 def test_kinds_are_listed(profile) -> None:
     code, printed, _ = profile("parse", "--kind", "list")
 
