@@ -22,7 +22,7 @@ import pandas as pd
 from metamodel.interface import Setting
 from metamodel.rows import layers_of, settings_of
 from parsers import cache
-from parsers.operators import family_of
+from parsers.operators import CONV, family_of
 from parsers.roofline import bytes_moved, flops, roofline_ms
 from parsers.schema import Context, Layer, Scope
 
@@ -62,6 +62,12 @@ _IMPLIED = (
     "channels_mod_16",
     "inputs",
     "fused",
+    "in_slices",
+    "out_slices",
+    "out_positions",
+    "out_slice_positions",
+    "winograd",
+    "winograd_tiles",
 )
 _CONTEXT_ATTRIBUTES = (
     "cores",
@@ -80,6 +86,9 @@ EVICTED = "evicted_mb"
 NUMBERS = (*_LAYER_ATTRIBUTES, *_IMPLIED, "block", *_CONTEXT_ATTRIBUTES, "threads", ROOFLINE, EVICTED)
 """The numerical features, in the matrix's order; the categories' columns follow."""
 CATEGORIES = ("type", "family", "fused_ops", "precision", "provider", "core_part")
+
+_SLICE = 4
+_WINOGRAD_TILE, _WINOGRAD_SLICES, _WINOGRAD_TILES = 4, 16, 32
 
 _layer_attributes = attrgetter(*_LAYER_ATTRIBUTES)
 _context_attributes = attrgetter(*_CONTEXT_ATTRIBUTES)
@@ -197,7 +206,34 @@ def _implied(layer: Layer) -> tuple[float, ...]:
         layer.channels % 16,
         len(layer.input_shapes),
         len(layer.fused_ops),
+        *_tiling(layer),
     )
+
+
+def _tiling(layer: Layer) -> tuple[float, ...]:
+    """Say how a layer falls into the pieces that GPU kernels work on: slices of four channels, tiles of 4 × 4 pixels."""
+    in_slices, out_slices = -(-layer.in_channels // _SLICE), -(-layer.channels // _SLICE)
+    positions = layer.out_height * layer.out_width
+    tiles = winograd_tiles(layer)
+    return in_slices, out_slices, positions, positions * out_slices, winograd_applies(layer), tiles
+
+
+def winograd_tiles(layer: Layer) -> int:
+    """Count the output tiles of F(4 × 4, 3 × 3), Lavin and Gray 2016; 0 where a layer is none that Winograd's kernel computes."""
+    is_dense_3x3 = layer.type == CONV and (layer.kernel_height, layer.kernel_width) == (3, 3)
+    if not is_dense_3x3 or (layer.stride_height, layer.stride_width, layer.dilation) != (1, 1, 1):
+        return 0
+    return -(-layer.out_height // _WINOGRAD_TILE) * -(-layer.out_width // _WINOGRAD_TILE)
+
+
+def winograd_applies(layer: Layer) -> bool:
+    """Tell whether mobile GPU libraries take Winograd's kernel for a layer, by the rule that they use.
+
+    A dense 3 × 3 convolution of stride 1 with at least 16 slices of four channels on either side, and tiles enough to
+    fill the GPU. The rule stands for all phones: which libraries differ from it is left to the regressor.
+    """
+    slices = min(layer.in_channels, layer.channels) / _SLICE
+    return slices > _WINOGRAD_SLICES - 1 and winograd_tiles(layer) >= _WINOGRAD_TILES
 
 
 def _one_hot(vocabulary: Vocabulary, words: Sequence[str | None]) -> Matrix:

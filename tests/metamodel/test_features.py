@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metamodel.features import CATEGORIES, NUMBERS, FeatureSpace, Vocabulary, evicted_mb
+from metamodel.features import (
+    CATEGORIES,
+    NUMBERS,
+    FeatureSpace,
+    Vocabulary,
+    evicted_mb,
+    winograd_applies,
+    winograd_tiles,
+)
 from metamodel.interface import Setting
 from parsers.roofline import bytes_moved, flops, roofline_ms
 from parsers.schema import PAPER_ATTRIBUTES, Context, Execution, Layer, Scope
@@ -167,3 +175,26 @@ def test_any_layer_in_any_context_has_every_feature_and_raises_nothing(kind, fus
 
     assert matrix.shape == (1, len(EMPTY_SPACE.names))
     assert np.isfinite(matrix[0, EMPTY_SPACE.names.index("flops")])
+
+
+@pytest.mark.parametrize(
+    ("layer", "tiles", "applies"),
+    [
+        ({"channels": 64, "in_channels": 64, "size": 28}, 49, True),
+        ({"channels": 64, "in_channels": 60, "size": 28}, 49, False),  # 15 slices
+        ({"channels": 61, "in_channels": 61, "size": 28}, 49, True),  # 16 slices, the last one part empty
+        ({"channels": 64, "in_channels": 64, "size": 20}, 25, False),  # too few tiles
+        ({"channels": 64, "in_channels": 64, "size": 28, "kernel": 5}, 0, False),
+        ({"channels": 64, "in_channels": 64, "size": 28, "groups": 64}, 0, False),
+    ],
+)
+def test_winograd_s_kernel_is_told_by_rule(bench, layer, tiles, applies):
+    convolution = bench.convolution(**layer)
+
+    assert (winograd_tiles(convolution), winograd_applies(convolution)) == (tiles, applies)
+
+
+def test_a_strided_convolution_has_no_winograd_tiles(bench):
+    strided = replace(bench.convolution(64, in_channels=64), stride_height=2, stride_width=2)
+
+    assert winograd_tiles(strided) == 0
