@@ -1,0 +1,153 @@
+"""Does B-o-B predict whole networks as well as BRP-NAS's graph network, and how much faster?
+
+    python benchmarks/bench_graph_network.py TABLE.npz --cost lat_pixel3 --floor 0.5
+
+Both learn one cost column of a table of cell networks (see ``metamodel/cell_tables.py``) from the same networks, drawn at
+random anew for each seed, and predict all others; everything runs on one thread. Accuracy is the share of networks whose
+prediction is within 10 % (5 %) of what was measured. The time of a prediction is that of a single network, from its
+operations to its cost, the median of many. On an idle core a seed takes about four minutes, nearly all of them the graph
+network's 250 epochs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from metamodel.bag import BagOfBoosted
+from metamodel.cell_tables import Cells, IntArray, cell_features, cell_graphs, kinds_of, read_cells
+from metamodel.errors import TableError
+from metamodel.graph_network import GraphRegressor, GraphSettings
+from metamodel.interface import FloatArray
+from parsers.console import progress
+
+Predict = Callable[[IntArray], FloatArray]
+"""From operations, shape (n, N), to costs, shape (n,)."""
+Fit = Callable[[Cells, IntArray, int, int], Predict]
+"""Learns from some rows; takes the networks, the rows' numbers, the number of kinds and a seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How one fitted predictor did."""
+
+    within_10: float
+    within_5: float
+    spearman: float
+    predict_ms: float
+    fit_s: float
+
+
+def main() -> None:
+    """Print a line per predictor: mean ± standard deviation over seeds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path, help="the .npz: columns op1, op2, … and costs")
+    parser.add_argument("--cost", required=True, help="column to predict")
+    parser.add_argument("--floor", type=float, default=0.0, help="costs below this are taken for it")
+    parser.add_argument("--training", type=int, default=900, help="networks to learn from")
+    parser.add_argument("--seeds", type=int, default=3, help="draws of training networks")
+    parser.add_argument("--epochs", type=int, default=GraphSettings().epochs, help="epochs of the graph network")
+    parser.add_argument("--batch", type=int, default=GraphSettings().batch, help="networks of its batches")
+    parser.add_argument("--pruned", action="store_true", help="give it BRP-NAS's own pruned graphs, too")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    try:
+        cells = read_cells(options.table, options.cost, floor=options.floor)
+        settings = GraphSettings(epochs=options.epochs, batch=options.batch)
+    except (TableError, ValueError) as error:
+        sys.exit(str(error))
+    if not 0 < options.training < len(cells) - 1:
+        sys.exit(f"--training {options.training} leaves nothing to test on: the table has {len(cells)} networks.")
+    contestants: dict[str, Fit] = {"B-o-B": fit_bag, "GCN": graph_fit(settings, pruned=False)}
+    if options.pruned:
+        contestants["GCN, pruned"] = graph_fit(settings, pruned=True)
+    print(
+        f"{options.cost}: {options.training} training networks, {len(cells) - options.training} test networks, "
+        f"{options.seeds} seeds; GCN: {settings.epochs} epochs, batches of {settings.batch}"
+    )
+    print(
+        f"{'':12} {'±10 % [%]':>13} {'±5 % [%]':>13} {'Spearman':>15} {'ms/prediction':>15} {'fit [s]':>13}", flush=True
+    )
+    for name, fit in contestants.items():
+        scores = [contest(fit, cells, training=options.training, seed=seed) for seed in range(options.seeds)]
+        print(line(name, scores), flush=True)
+
+
+def contest(fit: Fit, cells: Cells, *, training: int, seed: int) -> Score:
+    """Fit to networks drawn with a seed; score on all others."""
+    drawn = np.random.default_rng(seed).permutation(len(cells))
+    learned, held_out = drawn[:training], drawn[training:]
+    started = time.perf_counter()
+    predict = fit(cells, learned, kinds_of(cells.operations), seed)
+    fit_s = time.perf_counter() - started
+    truth = cells.costs[held_out]
+    predicted = predict(cells.operations[held_out])
+    error = np.abs(predicted - truth) / truth
+    return Score(
+        within_10=100 * float(np.mean(error <= 0.10)),
+        within_5=100 * float(np.mean(error <= 0.05)),
+        spearman=float(np.corrcoef(pd.Series(predicted).rank(), pd.Series(truth).rank())[0, 1]),
+        predict_ms=time_of_one_ms(predict, cells.operations[held_out[:200]]),
+        fit_s=fit_s,
+    )
+
+
+def fit_bag(cells: Cells, rows: IntArray, kinds: int, seed: int) -> Predict:
+    """Fit B-o-B to logarithms of costs."""
+    features = cell_features(cells.operations[rows], kinds=kinds)
+    bag = BagOfBoosted(seed=seed).fit(features, np.log(cells.costs[rows]))
+    return lambda operations: np.exp(bag.predict(cell_features(operations, kinds=kinds)))
+
+
+def graph_fit(settings: GraphSettings, *, pruned: bool) -> Fit:
+    """Make the fit of a graph network."""
+
+    def fit(cells: Cells, rows: IntArray, kinds: int, seed: int) -> Predict:
+        graphs = cell_graphs(cells.operations[rows], kinds=kinds, pruned=pruned)
+        with progress(f"GCN, seed {seed}", settings.epochs) as advance:
+            network = GraphRegressor(settings, seed=seed).fit(graphs, cells.costs[rows], advance)
+        return lambda operations: network.predict(cell_graphs(operations, kinds=kinds, pruned=pruned))
+
+    return fit
+
+
+def time_of_one_ms(predict: Predict, operations: IntArray) -> float:
+    """Time predictions of single networks; the median, after a few to warm up."""
+    times = []
+    for row in range(len(operations)):
+        started = time.perf_counter()
+        predict(operations[row : row + 1])
+        times.append(time.perf_counter() - started)
+    return 1e3 * statistics.median(times[len(times) // 10 :])
+
+
+def line(name: str, scores: list[Score]) -> str:
+    """Put a predictor's scores on one line."""
+
+    def cell(values: list[float], digits: int, width: int) -> str:
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        return f"{statistics.mean(values):.{digits}f} ± {spread:.{digits}f}".rjust(width)
+
+    return " ".join(
+        [
+            name.ljust(12),
+            cell([score.within_10 for score in scores], 1, 13),
+            cell([score.within_5 for score in scores], 1, 13),
+            cell([score.spearman for score in scores], 4, 15),
+            cell([score.predict_ms for score in scores], 3, 15),
+            cell([score.fit_s for score in scores], 1, 13),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
