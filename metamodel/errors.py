@@ -5,7 +5,8 @@
     MetamodelError
     ├── TableError       the tables hold nothing that a predictor could be fitted to
     ├── ModelError       a model folder is absent, incomplete, edited or of another version
-    └── OutputError      the model folder cannot be written
+    ├── OutputError      the model folder cannot be written
+    └── CompileError     a bag's boosters do more than the compiled form can hold
 """
 
 from __future__ import annotations
@@ -25,3 +26,7 @@ class ModelError(MetamodelError):
 
 class OutputError(MetamodelError):
     """The model folder cannot be written."""
+
+
+class CompileError(MetamodelError):
+    """A bag's boosters do more than the compiled form can hold; XGBoost itself predicts from them."""
