@@ -113,13 +113,14 @@ def test_few_failures_among_many_layers_are_still_found(bench):
 
 
 def test_known_members_are_infeasible_exactly_whatever_the_classifier_thinks(bench, phones):
-    layers = bench.layers(200)
     tiny = bench.gemm(8, 8)
     here, elsewhere = phones.settings
-    crash = bench.failed_row(tiny, Status.CRASHED, context=here.context)
-    feasibility, space = fitted(bench.frame([crash, *phones.rows(layers)]))
+    likely, space = fitted(phones.table([tiny, *bench.layers(200)]))
+    crashed = Infeasible(layer_key=tiny.key, setting_key=setting_key(here), status="crashed")
 
-    assert feasibility.record.calibration is not None
+    feasibility = replace(likely, known=(*likely.known, crashed))
+
+    assert asked(likely, space, [tiny], [here, elsewhere]).tolist() == [False, False]
     assert asked(feasibility, space, [tiny], [here, elsewhere]).tolist() == [True, False]
     probability = asked(feasibility, space, [tiny], [here, elsewhere], "probability")
     assert probability[0] == 1.0
