@@ -22,6 +22,7 @@ Notation::
 
 from __future__ import annotations
 
+import itertools
 import math
 import zipfile
 import zlib
@@ -95,7 +96,7 @@ def read_cells(path: Path, cost: str, *, floor: float = 0.0) -> Cells:
                 raise TableError(f"{path} holds one array, not a table of columns; save it with numpy.savez.")
             operations = _operations(table, path)
             costs = _costs(table, path, cost, floor, rows=len(operations))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise TableError(f"Cannot read {path} as an .npz table of networks: {error}") from error
     return Cells(operations=operations, cost_name=cost, costs=costs)
 
@@ -202,6 +203,28 @@ def cell_features(operations: IntArray, *, kinds: int) -> SingleArray:
         one_hot = np.eye(kinds, dtype=np.float32)[np.where(kept, operations, NO_CONNECTION)]  # (n, N, K)
         parts += [one_hot.reshape(len(operations), operations.shape[1] * kinds), one_hot.sum(axis=1)]
     return np.concatenate(parts, axis=1)
+
+
+def cell_classes(operations: IntArray) -> IntArray:
+    """Number networks so that those which differ in the order of their cell's inner points alone share a number, shape (n,).
+
+    Such twins do the same work and were measured apart, so that one is a duplicate measurement of the other.
+    Takes (V − 2)! renumberings of each network, which is few for the cells that are in use.
+    """
+    points = points_of(operations.shape[1])
+    target, source = np.tril_indices(points, -1)  # in the layout's order
+    best = [row.tobytes() for row in operations.astype(np.uint8)]
+    for inner in itertools.permutations(range(1, points - 1)):
+        number = np.array([0, *inner, points - 1])
+        new_target, new_source = number[target], number[source]
+        forward = new_target > new_source
+        place = np.where(forward, new_target * (new_target - 1) // 2 + new_source, 0)
+        renamed = np.zeros(operations.shape, dtype=np.uint8)
+        renamed[:, place[forward]] = operations[:, forward]
+        allowed = (operations[:, ~forward] == NO_CONNECTION).all(axis=1)
+        names = [row.tobytes() for row in renamed]
+        best = [min(name, other) if may else name for name, other, may in zip(best, names, allowed, strict=True)]
+    return np.unique(np.array(best, dtype=object), return_inverse=True)[1]
 
 
 def _check_kinds(operations: IntArray, kinds: int) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
-from metamodel.cell_tables import cell_features, cell_graphs, kinds_of, points_of, read_cells
+from metamodel.cell_tables import cell_classes, cell_features, cell_graphs, kinds_of, points_of, read_cells
 from metamodel.errors import TableError
 
 # Three points, three operations: 1←0 | 2←0, 2←1. Nodes of the graph: global, input, op1, op2, op3, output.
@@ -94,6 +96,37 @@ def test_identities_in_a_row_join_input_and_output():
     assert edges(graphs, 0) == {(1, 8)}
 
 
+def ways(operations, points):
+    """Every way from the first point to the last over operations that connect, each a list of operation numbers."""
+    number = {(end, start): end * (end - 1) // 2 + start for end in range(points) for start in range(end)}
+
+    def onward(point):
+        if point == points - 1:
+            return [[]]
+        return [
+            [number[end, point], *rest]
+            for end in range(point + 1, points)
+            if operations[number[end, point]] != 0
+            for rest in onward(end)
+        ]
+
+    return onward(0)
+
+
+@pytest.mark.parametrize("points", [2, 3, 4, 5, 6])
+def test_a_pruned_graph_holds_what_lies_on_a_way_from_input_to_output_and_nothing_else(points):
+    places = points * (points - 1) // 2
+    cells = np.random.default_rng(points).choice(4, p=[0.5, 0.2, 0.15, 0.15], size=(60, places))
+
+    graphs = cell_graphs(cells, kinds=4, pruned=True)
+
+    for row, operations in enumerate(cells):
+        computing = [[1, *(2 + n for n in way if operations[n] > 1), 2 + places] for way in ways(operations, points)]
+        assert edges(graphs, row) == {pair for way in computing for pair in itertools.pairwise(way)}
+        inside = {node for way in computing for node in way[1:-1]}
+        assert {node for node, kind in enumerate(kinds(graphs, row)) if kind is not None and kind < 4} == inside
+
+
 def test_trees_see_operations_as_written_those_that_reach_the_output_and_those_that_the_input_also_reaches():
     features = cell_features(OPERATIONS[1:], kinds=4).reshape(3, 3, 16)  # network, view, one-hot and counts
 
@@ -102,6 +135,25 @@ def test_trees_see_operations_as_written_those_that_reach_the_output_and_those_t
     assert shown[1].tolist() == [[1, 0, 3], [1, 0, 3], [1, 0, 3]]
     assert shown[2].tolist() == [[2, 0, 0], [0, 0, 0], [0, 0, 0]]
     assert features[0, :, 12:].tolist() == [[1, 0, 1, 1], [1, 0, 1, 1], [2, 0, 0, 1]]
+
+
+def test_networks_whose_inner_points_change_places_are_twins():
+    cells = np.array(
+        [[2, 3, 0, 1, 0, 2], [3, 2, 0, 1, 2, 0], [3, 2, 0, 1, 0, 2], [2, 3, 1, 1, 0, 2], [2, 3, 0, 1, 0, 2]]
+    )
+
+    classes = cell_classes(cells)
+
+    assert [int((classes == number).sum()) for number in classes] == [3, 3, 1, 1, 3]
+    assert classes[0] == classes[1] == classes[4]
+
+
+def test_two_inner_points_that_are_joined_keep_their_order():
+    cells = np.array(list(itertools.product(range(2), repeat=6)))
+
+    classes = cell_classes(cells)
+
+    assert sorted(np.bincount(classes).tolist()) == [1] * (32 + 8) + [2] * 12
 
 
 def test_some_rows_of_graphs_are_the_graphs_of_some_rows():
@@ -116,6 +168,7 @@ def test_no_networks_give_no_graphs_and_no_features():
     none = np.empty((0, 6), dtype=np.intp)
 
     assert kinds_of(none) == 2
+    assert cell_classes(none).tolist() == []
     assert cell_graphs(none, kinds=2).kinds.shape == (0, 9, 5)
     assert cell_features(none, kinds=2).shape == (0, 3 * (6 * 2 + 2))
 
