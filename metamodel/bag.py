@@ -18,6 +18,7 @@ from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 from xgboost import Booster, XGBRegressor
 
 from metamodel.boosted_mlp import BoostedMLP
@@ -273,9 +274,12 @@ class BagOfBoosted(RegressorMixin, BaseEstimator):  # type: ignore[misc] # sciki
         """Fit a member to each task's rows, drawn as often as it says, with its seed."""
         # XGBoost leaves Python's lock while it boosts; the perceptrons' many small steps keep it.
         run = Parallel(n_jobs=self.n_jobs, prefer="threads" if self.base == "trees" else "processes")
-        members: list[Member] = run(
-            delayed(_fit_member)(self._new_member(int(seed)), rows, times) for rows, times, seed in tasks
-        )
+        # XGBoost copies data in with all threads that there are, whatever ``n_jobs`` it was given; on a busy machine they
+        # wait for each other longer than a small fit takes.
+        with threadpool_limits(limits=self.threads, user_api="openmp"):
+            members: list[Member] = run(
+                delayed(_fit_member)(self._new_member(int(seed)), rows, times) for rows, times, seed in tasks
+            )
         return members
 
     def _new_member(self, seed: int) -> XGBRegressor | BoostedMLP:
