@@ -178,6 +178,25 @@ def test_failures_at_random_call_hardly_any_other_layer_infeasible(bench):
     assert answer.mean() < 2 * FALSE_ALARM_RATE
 
 
+def test_where_failures_cannot_be_told_surely_the_threshold_rises_until_the_false_alarms_are_few_enough(bench):
+    def rows(layers):
+        limit = 1e6 * np.exp(bench.random.standard_normal(len(layers)))  # what is free on the phone, each time another
+        return [
+            bench.failed_row(layer, Status.OUT_OF_MEMORY) if tensor_bytes(layer) > free else bench.row(layer)
+            for layer, free in zip(layers, limit, strict=True)
+        ]
+
+    careful, space = fitted(bench.frame(rows(bench.layers(600))), false_alarm_rate=0.02)
+    untried = rows(bench.layers(1000))
+    layers, ran = [row.layer for row in untried], np.array([row.measurement.status is Status.OK for row in untried])
+    setting = Setting(context=bench.phone)
+    probability = asked(careful, space, layers, [setting], "probability")
+
+    assert careful.record.calibration.threshold > 0.6
+    assert (probability[ran] > 0.5).mean() > 0.05
+    assert asked(careful, space, layers, [setting])[ran].mean() < 0.04
+
+
 def test_a_layer_that_ran_once_is_no_member_though_it_failed_another_time(bench):
     layer = bench.gemm(8, 8)
     rows = [bench.failed_row(layer, Status.CRASHED), bench.row(layer), bench.failed_row(layer, Status.TIMED_OUT)]
