@@ -121,28 +121,12 @@ class GraphRegressor:
         _check(graphs, costs)
         logs = np.log(costs)
         self.location_, self.scale_ = float(logs.mean()), float(logs.std()) or 1.0
+        wanted = torch.from_numpy(((logs - self.location_) / self.scale_).astype(np.float32))
         generator = torch.Generator().manual_seed(self.seed)
         self.network_ = GraphNetwork(graphs.kinds.shape[2], self.settings, generator)
-        adjacency, kinds = torch.from_numpy(graphs.adjacency), torch.from_numpy(graphs.kinds)
-        wanted = torch.from_numpy(((logs - self.location_) / self.scale_).astype(np.float32))
-        optimiser = torch.optim.AdamW(
-            self.network_.parameters(),
-            lr=self.settings.learning_rate,
-            weight_decay=self.settings.weight_decay,
-            fused=True,
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=self.settings.epochs)
-        for epoch in range(self.settings.epochs):
-            total = 0.0
-            for rows in _batches(len(costs), self.settings.batch, generator):
-                loss = (self.network_(adjacency[rows], kinds[rows]) - wanted[rows]).abs().sum()
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                total += loss.item()
-            schedule.step()
+        for epoch, error in enumerate(_train(self.network_, graphs, wanted, self.settings, generator), start=1):
             if advance:
-                advance(epoch + 1, f"off by {total / len(costs) * self.scale_:.1%}")
+                advance(epoch, f"off by {error * self.scale_:.1%}")
         return self
 
     @torch.inference_mode()
@@ -157,11 +141,26 @@ class GraphRegressor:
         return np.exp(learned.astype(np.float64) * self.scale_ + self.location_)
 
 
-def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Deal all rows out in a new order; the last batch may be smaller."""
-    dealt = torch.randperm(count, generator=generator)
-    for first in range(0, count, size):
-        yield dealt[first : first + size]
+def _train(
+    network: GraphNetwork, graphs: CellGraphs, wanted: Tensor, settings: GraphSettings, generator: torch.Generator
+) -> Iterator[float]:
+    """Minimise the absolute error; give its mean over each epoch as it was learned."""
+    adjacency, kinds = torch.from_numpy(graphs.adjacency), torch.from_numpy(graphs.kinds)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=settings.epochs)
+    for _ in range(settings.epochs):
+        total = 0.0
+        dealt = torch.randperm(len(wanted), generator=generator)
+        for rows in torch.tensor_split(dealt, tuple(range(settings.batch, len(wanted), settings.batch))):
+            loss = (network(adjacency[rows], kinds[rows]) - wanted[rows]).abs().sum()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.item()
+        schedule.step()
+        yield total / len(wanted)
 
 
 def _check(graphs: CellGraphs, costs: FloatArray) -> None:
