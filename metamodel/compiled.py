@@ -58,13 +58,13 @@ class CompiledBag:
     base_score: float
     levels: tuple[IntArray, ...]
     """Keys of each level's nodes, tree after tree, shapes (t,), (2 t,), …, (2^(D-1) t,)."""
-    leaves: FloatArray
-    """Values of the leaves, tree after tree, shape (2^D t,)."""
+    leaves: npt.NDArray[np.float32]
+    """Values of the leaves, tree after tree, shape (2^D t,); half the cache that float64 would take."""
     splits: IntArray
     """All different keys, sorted, shape (u,)."""
     segment_starts: IntArray
     """Where each segment starts in ``splits``, shape (s,)."""
-    split_of_node: IntArray
+    split_of_node: npt.NDArray[np.int32]
     """Where each node's key is in ``splits``: level by level, node by node, all trees side by side, shape (2^D - 1, t)."""
 
     @property
@@ -98,7 +98,7 @@ class CompiledBag:
             goes_right = keys.take(key >> 32) >= key
             node += node
             node += goes_right
-        total: np.float64 = self.leaves.take(node).sum()
+        total: np.float64 = self.leaves.take(node).astype(np.float64).sum()
         return total
 
     def _sums_together(self, keys: IntArray) -> FloatArray:
@@ -111,7 +111,7 @@ class CompiledBag:
                 turn.astype(turn.dtype.newbyteorder("<"), copy=False).view(np.uint8), bitorder="little"
             ).reshape(paths.shape)
         leaf = np.add(paths[:, : len(keys)].T, np.arange(self.trees) << len(self.levels), order="C")  # (r, t)
-        sums: FloatArray = self.leaves.take(leaf).sum(axis=1)
+        sums: FloatArray = self.leaves.take(leaf).astype(np.float64).sum(axis=1)
         return sums
 
     def _words(self, keys: IntArray) -> _Words:
@@ -158,11 +158,13 @@ def compile_bag(members: Sequence[Booster]) -> CompiledBag:
         leaves=leaves,
         splits=splits,
         segment_starts=np.searchsorted(splits, np.arange(2 * trees.features) << 32),
-        split_of_node=np.vstack([part.reshape(len(trees.roots), -1).T for part in np.split(split_of_node, sizes)]),
+        split_of_node=np.vstack(
+            [part.reshape(len(trees.roots), -1).T for part in np.split(split_of_node.astype(np.int32), sizes)]
+        ),
     )
 
 
-def _padded(trees: Trees) -> tuple[tuple[IntArray, ...], FloatArray]:
+def _padded(trees: Trees) -> tuple[tuple[IntArray, ...], npt.NDArray[np.float32]]:
     """Pad the trees: the keys of each level's nodes and the values of the leaves.
 
     A leaf above the last level becomes a split where every row goes left, to the leaf itself; its other leaves are never
@@ -179,7 +181,7 @@ def _padded(trees: Trees) -> tuple[tuple[IntArray, ...], FloatArray]:
             raise CompileError(f"A tree is deeper than {MAX_DEPTH}.")
         levels.append(key[node])
         node = np.column_stack([trees.left[node], trees.right[node]]).ravel()
-    return tuple(levels), trees.threshold[node].astype(np.float64)
+    return tuple(levels), trees.threshold[node]
 
 
 def _row_keys(matrix: npt.NDArray[np.float32]) -> IntArray:
