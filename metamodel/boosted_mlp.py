@@ -34,7 +34,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
@@ -126,7 +125,8 @@ class BoostedMLP(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-
         """Predict every target, shape (n,) or (n, t), as ``y`` was."""
         check_is_fitted(self, "stages_")
         raw = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        prepared: FloatArray = self.scaler_.transform(self.imputer_.transform(_squash(raw)))
+        filled: FloatArray = self.imputer_.transform(_squash(raw))
+        prepared = (filled - self.feature_center_) / self.feature_spread_
         total = np.zeros((len(prepared), len(self.center_)))
         for stage in self.stages_:
             total += self.learning_rate * stage.predict(prepared)
@@ -158,9 +158,12 @@ class BoostedMLP(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-
     def _fit_stages(self, raw: FloatArray, targets: FloatArray, weight: FloatArray) -> None:
         squashed = _squash(raw)
         self.imputer_ = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-        filled = self.imputer_.fit_transform(squashed)
-        self.scaler_ = StandardScaler().fit(filled, sample_weight=weight)
-        prepared: FloatArray = self.scaler_.transform(filled)
+        filled: FloatArray = self.imputer_.fit_transform(squashed)
+        self.feature_center_: FloatArray = np.average(filled, axis=0, weights=weight)
+        spread = _root_mean_square(filled - self.feature_center_, weight)
+        constant = spread <= 1e-9 * np.abs(self.feature_center_)  # what is left of it is rounding
+        self.feature_spread_ = np.where(constant, 1.0, spread)
+        prepared = (filled - self.feature_center_) / self.feature_spread_
         self.center_: FloatArray = np.average(targets, axis=0, weights=weight)
         self.spread_ = _root_mean_square(targets - self.center_, weight)
         residual = (targets - self.center_) / self.spread_

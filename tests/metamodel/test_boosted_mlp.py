@@ -134,6 +134,18 @@ def test_a_heavy_row_outweighs_a_light_one():
     np.testing.assert_allclose(mlp.predict([[0.0]]), 10.0, rtol=1e-3)
 
 
+def test_a_column_that_was_constant_but_for_rounding_does_not_blow_up_when_it_moves(problem):
+    features, y = problem
+    features = features.copy()
+    features[:, 3] = 0.1
+
+    mlp = BoostedMLP().fit(features, y)
+
+    moved = features.copy()
+    moved[:, 3] = 0.11
+    np.testing.assert_allclose(mlp.predict(moved), mlp.predict(features), atol=0.1)
+
+
 def test_one_row_is_predicted_as_itself():
     np.testing.assert_allclose(clone(SMALL).fit([[1.0, np.nan]], [2.0]).predict([[1.0, np.nan]]), [2.0])
 
