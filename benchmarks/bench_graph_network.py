@@ -8,7 +8,7 @@ prediction is within 10 % (5 %) of what was measured. Times are the process's ow
 counts little. A prediction goes from operations to costs: of a single network, the median of many, and of all test networks
 at once, per network. The line ``twin`` is the noise of the table: how well a network's cost is predicted by that of another
 that does the same, its cell's inner points in another order. A seed takes about two and a half minutes on an idle core, nearly
-all of them the graph network's 250 epochs; with ``--epochs 100`` it did as well on the tables tried.
+all of them the graph network's 250 epochs; with ``--epochs 100`` it did as well on the one column tried.
 """
 
 from __future__ import annotations
