@@ -5,8 +5,8 @@
 Ten XGBoost members of 300 trees of depth 6 are fitted to made layers on five made phones, described by the metamodel's own
 features, about 80 columns; both sides then predict from the same boosters and the same rows, on one thread, turn by turn.
 Times are of the processor, medians, so that a busy machine does not bend a ratio; a turn is ten calls in a row, or one where
-caches are to be cold. The last line is the whole way from layers
-to costs, features included, as a search goes it. Half a minute on an idle core.
+caches are to be cold. The last line is the whole way from layers to costs that a search goes today, through
+``TrainedPredictor``: features, XGBoost's own prediction, and what is remembered. Half a minute on an idle core.
 """
 
 from __future__ import annotations
