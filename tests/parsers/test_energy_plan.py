@@ -143,5 +143,8 @@ def test_no_loop_beats_the_sensor_s_gain() -> None:
     ],
 )
 def test_figures_that_are_none_are_refused_with_their_values(sensor: Sensor, net_mw: float, wanted: float) -> None:
-    with pytest.raises(ValueError, match=r"update_period_s=.* cannot be, or net_power_mw=.* or wanted_relative_error=.*: all must be numbers"):
+    with pytest.raises(
+        ValueError,
+        match=r"update_period_s=.* cannot be, or net_power_mw=.* or wanted_relative_error=.*: all must be numbers",
+    ):
         plan_loop(sensor, net_power_mw=net_mw, wanted_relative_error=wanted)
