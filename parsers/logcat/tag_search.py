@@ -1,7 +1,7 @@
 """The records of one tag out of a log of any size: its bytes are looked for first, and only the lines that hold them are read.
 
 A line whose tag is TAG holds `` TAG``. The C library's own search for bytes, ``memmem``, finds it in a mapped file without a
-copy, at more than the speed of ``grep -F`` (``benchmarks/bench_parsers.py``); where there is no such function, Python's takes its
+copy; ``benchmarks/bench_parsers.py`` prints its speed beside ``grep -F``; where there is no such function, Python's takes its
 place. Whether the bytes stand in the tag's place, only the parser of records says.
 """
 
