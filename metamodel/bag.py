@@ -234,6 +234,7 @@ class BagOfBoosted(RegressorMixin, BaseEstimator):  # type: ignore[misc] # sciki
         members: list[Member] = []
 
         def grow_more(count: int) -> list[FloatArray]:
+            """Boost so many members for each fold; give what each predicts of the rows that it did not see."""
             draws = [self._draw(rows, random) for _ in range(count)]
             seeds = self.seeds_[len(members) :]
             grown = self._boost((rows, times, seed) for times, seed in zip(draws, seeds, strict=False))
@@ -258,6 +259,7 @@ class BagOfBoosted(RegressorMixin, BaseEstimator):  # type: ignore[misc] # sciki
         seeds = iter(self.seeds_)
 
         def grow_more(count: int) -> list[FloatArray]:
+            """Boost so many members for each fold; give what each predicts of the rows that it did not see."""
             tasks = [
                 (part, self._draw(part, random), seed)
                 for seed in [next(seeds) for _ in range(count)]

@@ -59,6 +59,7 @@ class _Scan:
         self._misses = 0
 
     def run(self) -> Iterator[Entry | Mark]:
+        """Yield the log's entries, and marks where a buffer begins, in its order."""
         for offset, line, ending in lines(self._text, self._text.start):
             layout = self._layout
             if layout is None or (layout.format is None and certain_form(line.rstrip("\r"))):
