@@ -24,6 +24,26 @@ from parsers.device_config import DeviceConfig
 from parsers.errors import DumpError
 from parsers.schema import Value
 
+
+class MappedFile(mmap.mmap):
+    """A file's bytes, mapped; and copied where a reader goes through them once, which costs less than mapping every page."""
+
+    descriptor: int
+    """Of the open file."""
+
+    def read_into(self, buffer: bytearray, offset: int) -> int:
+        """Copy the bytes from an offset on, as many as were mapped and fit; returns their number.
+
+        A file that has grown since gives no more than was mapped, one that was cut gives fewer.
+        """
+        size = max(0, min(len(buffer), len(self) - offset))
+        if hasattr(os, "preadv"):  # not on Windows
+            with memoryview(buffer) as whole, whole[:size] as part:
+                return os.preadv(self.descriptor, [part], offset)
+        buffer[:size] = self[offset : offset + size]
+        return size
+
+
 Buffer = bytes | mmap.mmap
 """A dump's bytes, in memory or mapped."""
 
@@ -105,7 +125,7 @@ def mapped(path: Path) -> Iterator[Buffer]:
             handle = stack.enter_context(path.open("rb"))
             status = os.fstat(handle.fileno())
             if stat.S_ISREG(status.st_mode) and status.st_size:
-                data: Buffer = stack.enter_context(closing(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)))
+                data: Buffer = stack.enter_context(closing(_map(handle.fileno())))
             else:
                 data = handle.read()
         except IsADirectoryError as error:
@@ -113,6 +133,12 @@ def mapped(path: Path) -> Iterator[Buffer]:
         except (OSError, ValueError) as error:
             raise DumpError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
         yield data
+
+
+def _map(descriptor: int) -> MappedFile:
+    data = MappedFile(descriptor, 0, access=mmap.ACCESS_READ)
+    data.descriptor = descriptor
+    return data
 
 
 def record_to_json(record: Any) -> dict[str, Json]:

@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 
 from parsers.dump import Buffer
-
-_POPULATE_READ = 22
-"""MADV_POPULATE_READ of Linux, which Python does not name yet."""
-
-
-def fetch(data: Buffer, start: int, end: int) -> None:
-    """Bring in the pages between two bytes of a mapped file all at once, which is cheaper than one by one as they are read.
-
-    Where the kernel cannot (before Linux 5.14), they come as they are read.
-    """
-    if isinstance(data, mmap.mmap):
-        first = start - start % mmap.PAGESIZE
-        with contextlib.suppress(OSError):
-            data.madvise(_POPULATE_READ, first, min(end, len(data)) - first)
 
 
 def let_go(data: Buffer, start: int, end: int) -> None:

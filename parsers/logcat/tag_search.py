@@ -1,8 +1,9 @@
 """The records of one tag out of a log of any size: its bytes are looked for first, and only the lines that hold them are read.
 
-A line whose tag is TAG holds `` TAG``. The C library's own search for bytes, ``memmem``, finds it in a mapped file without a
-copy; ``benchmarks/bench_parsers.py`` prints its speed beside ``grep -F``; where there is no such function, Python's takes its
-place. Whether the bytes stand in the tag's place, only the parser of records says.
+A line whose tag is TAG holds `` TAG``. The C library's own search for bytes, ``memmem``, finds it, or Python's where there is no
+such function; ``benchmarks/bench_parsers.py`` prints the speed beside ``grep -F``. A mapped file is copied for it, window by
+window, into one buffer that stays in the processor's cache: mapping all of its pages would cost more. Whether the bytes
+stand in the tag's place, only the parser of records says.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from functools import cache
 
 import numpy as np
 
-from parsers.dump import HEAD_BYTES, Buffer
+from parsers.dump import HEAD_BYTES, Buffer, MappedFile
 from parsers.logcat.record import LogRecord
-from parsers.logcat.slices import fetch, let_go
 from parsers.logcat.threadtime import parse_line, parse_threadtime
 
-_WINDOW_BYTES = 1 << 22
+_WINDOW_BYTES = 1 << 18
 """So much is looked through at once."""
-_LET_GO_BYTES = 1 << 27
-"""So much is let go of at once: each time costs."""
+
+_Find = Callable[[int, int], int]
+"""Looks from a place on to an end; gives where the text begins, or -1."""
 
 
 def tag_search(data: Buffer, tag: str) -> Iterator[LogRecord]:
     """Read the records of a ``threadtime`` log that have this tag, in the log's order.
 
-    They equal those of :func:`parsers.logcat.threadtime.parse_threadtime`. A mapped file's pages are let go of on the way.
+    They equal those of :func:`parsers.logcat.threadtime.parse_threadtime`.
 
     Args:
         data: the log, in memory or mapped.
@@ -48,37 +49,57 @@ def tag_search(data: Buffer, tag: str) -> Iterator[LogRecord]:
 
 def _lines_with(data: Buffer, text: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that hold a text, with their newlines, and where they begin."""
-    end = let_go_from = 0
-    for window in range(0, len(data), _WINDOW_BYTES):
-        stop = min(len(data), window + _WINDOW_BYTES + len(text) - 1)
-        fetch(data, window, stop)
-        spans = _spans(data, text, end, max(window, end), stop)
-        for start, end in spans:
-            yield start, bytes(data[start:end])
-        if stop - let_go_from >= _LET_GO_BYTES:
-            let_go(data, let_go_from, window)
-            let_go_from = window
-
-
-def _spans(data: Buffer, text: bytes, end: int, begin: int, stop: int) -> list[tuple[int, int]]:
-    """Give where lines begin and end that hold a text wholly between two places; the line before them ended at ``end``.
-
-    The array over the data does not outlive the call, since a mapped file could not be closed meanwhile.
-    """
-    memmem = _memmem()
-    view = np.frombuffer(data, np.uint8)
-    address, place, spans = view.ctypes.data, begin, list[tuple[int, int]]()
-    while stop - place >= len(text):
-        if memmem is None:
-            place = data.find(text, place, stop)
+    end, overlap = 0, len(text) - 1
+    window = bytearray(_WINDOW_BYTES + overlap)
+    find = _finder(window, text)
+    for first in range(0, len(data), _WINDOW_BYTES):
+        if isinstance(data, MappedFile):
+            size = data.read_into(window, first)
         else:
-            place = (memmem(address + place, stop - place, text, len(text)) or address - 1) - address
-        if place < 0:
-            break
-        start = data.rfind(b"\n", end, place) + 1 or end
-        place = end = data.find(b"\n", place) + 1 or len(data)
-        spans.append((start, end))
-    return spans
+            size = min(len(window), len(data) - first)
+            window[:size] = data[first : first + size]
+        lines = _lines_of_window(data, window, first, size, find, end)
+        yield from lines
+        if lines:
+            start, line = lines[-1]
+            end = start + len(line)
+
+
+def _lines_of_window(
+    data: Buffer, window: bytearray, first: int, size: int, find: _Find, end: int
+) -> list[tuple[int, bytes]]:
+    """Give the lines that hold a text wholly in a window, and where they begin.
+
+    Args:
+        data: the log; lines that reach beyond the window are taken from it.
+        window: a copy of a part of it.
+        first: where in the log the window begins.
+        size: so many bytes of the window are the log's.
+        find: looks for the text.
+        end: where in the log the line before ended that was found last.
+    """
+    place, lines = max(0, end - first), list[tuple[int, bytes]]()
+    while (place := find(place, size)) >= 0:
+        before, behind = window.rfind(b"\n", max(0, end - first), place), window.find(b"\n", place, size)
+        start = first + before + 1 if before >= 0 else data.rfind(b"\n", end, first) + 1 or end
+        end = first + behind + 1 if behind >= 0 else data.find(b"\n", first + size) + 1 or len(data)
+        inside = before >= 0 and behind >= 0
+        lines.append((start, bytes(window[before + 1 : behind + 1] if inside else data[start:end])))
+        place = end - first
+    return lines
+
+
+def _finder(window: bytearray, text: bytes) -> _Find:
+    """Make a search for a text in a window."""
+    memmem, length = _memmem(), len(text)
+    if memmem is None:
+        return lambda place, size: window.find(text, place, size)
+    address = np.frombuffer(window, np.uint8).ctypes.data
+
+    def find(place: int, size: int) -> int:
+        return (memmem(address + place, size - place, text, length) or address - 1) - address if place < size else -1
+
+    return find
 
 
 @cache

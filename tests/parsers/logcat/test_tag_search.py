@@ -60,11 +60,12 @@ def test_a_tag_that_only_the_message_names_is_no_record_of_the_tag() -> None:
     assert [record.offset for record in tag_search(log, "AutoCoMET")] == [len(log) - len(LINE)]
 
 
+@pytest.mark.parametrize("window_bytes", [64, 1000, 1 << 18])
 def test_a_mapped_log_is_searched_as_one_in_memory_and_can_be_closed_in_the_middle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window_bytes: int
 ) -> None:
-    monkeypatch.setattr(module, "_LET_GO_BYTES", 1 << 16)
-    log = (LINE + HEADER + b"libc    : " + b"x" * 1000 + b"\n") * 1000
+    monkeypatch.setattr(module, "_WINDOW_BYTES", window_bytes)
+    log = (LINE + HEADER + b"libc    : " + b"x" * 1000 + b"\n") * 1000 + LINE[:-1]
     (tmp_path / "a.log").write_bytes(log)
 
     with mapped(tmp_path / "a.log") as data:
@@ -74,6 +75,17 @@ def test_a_mapped_log_is_searched_as_one_in_memory_and_can_be_closed_in_the_midd
 
     assert whole == expected(log, "AutoCoMET")
     assert first == whole[0]
+
+
+def test_a_log_that_grows_while_it_is_searched_gives_what_it_held_before(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(LINE * 2)
+
+    with mapped(path) as data:
+        with path.open("ab") as handle:
+            handle.write(LINE)
+
+        assert list(tag_search(data, "AutoCoMET")) == expected(LINE * 2, "AutoCoMET")
 
 
 def test_a_text_that_repeats_the_tag_without_a_line_end_takes_no_longer_than_its_length() -> None:
