@@ -123,14 +123,17 @@ def _fit(prepared: Prepared, *, seed: int, evaluate: bool) -> Artefact:
     """Fit, and evaluate where asked, telling how far it is."""
     from metamodel.fit import fit_artefact, protocols, with_evaluation
     from metamodel.parallel import available_cores
+    from metamodel.recipe import RECIPE
 
     workers = available_cores()
     with progress("Fitting the bags", len(prepared.bags)) as advance:
-        artefact = fit_artefact(prepared, seed=seed, workers=workers, advance=advance)
+        artefact = fit_artefact(prepared, seed=seed, workers=workers, advance=advance, recipe=RECIPE)
     for protocol in protocols(prepared) if evaluate else ():
         title = f"Scoring unseen networks ({protocol.origin})"
         with progress(title, len(protocol.folds)) as advance:
-            artefact = with_evaluation(artefact, prepared, protocol, seed=seed, workers=workers, advance=advance)
+            artefact = with_evaluation(
+                artefact, prepared, protocol, seed=seed, workers=workers, advance=advance, recipe=RECIPE
+            )
     return artefact
 
 

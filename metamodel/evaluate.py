@@ -2,7 +2,7 @@
 
 A network is held out whole: no training row belongs to it, and none shares a layer configuration with it, whatever
 device or origin it comes from. With many networks, several are held out at once, which is only harder. B-o-B and one
-XGBoost with its default settings see the same folds, features, offsets and logarithms, so that only the bag differs.
+XGBoost with its default settings see the same folds, features, offsets, logarithms, medians and weights, so that only the bag differs.
 
 Scores are per origin. A row that a formula made is predicted well by whoever learns the formula, so ``modelled`` rows
 are neither scored nor trained on here; their out-of-bag error is reported as agreement with a formula.
@@ -21,8 +21,9 @@ import pandas as pd
 from xgboost import XGBRegressor
 
 from metamodel.features import EVICTED, Matrix
-from metamodel.model import absolute_percentage_errors, configurations, has_response, new_bag, response_values
+from metamodel.model import absolute_percentage_errors, configurations, has_response, places, response_values
 from metamodel.parallel import run_all
+from metamodel.recipe import RECIPE, Cases, Recipe, cases_of, fit_bag
 from metamodel.rows import SETTING_COLUMNS
 from metamodel.targets import Response
 from parsers.console import Advance
@@ -104,6 +105,7 @@ def evaluate_unseen_networks(
     seed: int,
     workers: int,
     advance: Advance,
+    recipe: Recipe = RECIPE,
 ) -> Evaluation:
     """Predict every network of a protocol by what was fitted without it.
 
@@ -115,11 +117,12 @@ def evaluate_unseen_networks(
         seed: seed of the bags and of the XGBoost beside them.
         workers: folds fitted at once.
         advance: takes the number of finished folds, of ``len(protocol.folds)``.
+        recipe: how the bags are fitted.
     """
     held = has_response(table, response)
     part, features = table[held].reset_index(drop=True), matrix[held]
     tasks = [
-        partial(_score_fold, part, features, response, networks, origin=protocol.origin, seed=seed)
+        partial(_score_fold, part, features, response, networks, origin=protocol.origin, seed=seed, recipe=recipe)
         for networks in protocol.folds
     ]
     notes = [networks[0] if len(networks) == 1 else f"{len(networks)} networks" for networks in protocol.folds]
@@ -166,7 +169,14 @@ def _differences(first: float, second: float) -> tuple[float, float]:
 
 
 def _score_fold(
-    table: pd.DataFrame, matrix: Matrix, response: Response, networks: Sequence[str], *, origin: str, seed: int
+    table: pd.DataFrame,
+    matrix: Matrix,
+    response: Response,
+    networks: Sequence[str],
+    *,
+    origin: str,
+    seed: int,
+    recipe: Recipe,
 ) -> list[NetworkScore]:
     names = [_names(cell) for cell in table["networks"]]
     tested = _belongs(names, networks) & (table["origin"] == origin).to_numpy()
@@ -175,12 +185,23 @@ def _score_fold(
     if not tested.any() or not trained.any():
         return []
     values = response_values(table, response)
-    wanted = response.encode(values[trained], matrix[trained])
-    bag = new_bag(seed).fit(matrix[trained], wanted, groups=configurations(table[trained]))
-    single = XGBRegressor(n_jobs=1, random_state=seed).fit(matrix[trained], wanted)
+    place = places(table[trained])
+    bob = fit_bag(
+        matrix[trained],
+        values[trained],
+        response,
+        places=place,
+        groups=configurations(table[trained]),
+        seed=seed,
+        recipe=recipe,
+    )
+    single = _fit_single(matrix[trained], cases_of(place, values[trained]), response, seed)
     bob_ape, single_ape = (
-        absolute_percentage_errors(response.decode(learned.astype(np.float64), matrix[tested]), values[tested])
-        for learned in (bag.predict(matrix[tested]), single.predict(matrix[tested]))
+        absolute_percentage_errors(predicted, values[tested])
+        for predicted in (
+            bob.predict(matrix[tested]),
+            response.decode(single.predict(matrix[tested]).astype(np.float64), matrix[tested]),
+        )
     )
     tested_names = [names[row] for row in np.flatnonzero(tested)]
     scores = []
@@ -196,6 +217,12 @@ def _score_fold(
                 )
             )
     return scores
+
+
+def _fit_single(matrix: Matrix, cases: Cases, response: Response, seed: int) -> XGBRegressor:
+    described = matrix[cases.first_row]
+    wanted = response.encode(cases.response, described)
+    return XGBRegressor(n_jobs=1, random_state=seed).fit(described, wanted, sample_weight=cases.weight)
 
 
 def _belongs(names: Sequence[frozenset[str]], networks: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -28,6 +28,7 @@ from metamodel.model import (
     response_values,
 )
 from metamodel.parallel import run_all
+from metamodel.recipe import RECIPE, Recipe
 from metamodel.rows import (
     Ground,
     TrainingRows,
@@ -96,7 +97,7 @@ def prepare(paths: Sequence[Path], *, include_virtual: bool = False) -> Prepared
     )
 
 
-def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advance) -> Artefact:
+def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advance, recipe: Recipe = RECIPE) -> Artefact:
     """Fit every response that the rows hold, and the step from layers to networks.
 
     Args:
@@ -104,10 +105,21 @@ def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advanc
         seed: the only source of randomness; the same seed and tables give the same model, byte for byte.
         workers: bags fitted at once.
         advance: takes the number of fitted bags, of ``len(prepared.bags)``.
+        recipe: how the bags are fitted.
     """
     rows = prepared.rows
+    jobs = max(1, workers // len(prepared.bags))
     tasks = [
-        partial(fit_response, rows.layers, prepared.matrix, bag.response, bag.ground, seed=seed)
+        partial(
+            fit_response,
+            rows.layers,
+            prepared.matrix,
+            bag.response,
+            bag.ground,
+            seed=seed,
+            recipe=recipe,
+            jobs=jobs,
+        )
         for bag in prepared.bags
     ]
     notes = [f"{bag.response.target.value}, {bag.ground.value}" for bag in prepared.bags]
@@ -145,7 +157,14 @@ def protocols(prepared: Prepared) -> tuple[Protocol, ...]:
 
 
 def with_evaluation(
-    artefact: Artefact, prepared: Prepared, protocol: Protocol, *, seed: int, workers: int, advance: Advance
+    artefact: Artefact,
+    prepared: Prepared,
+    protocol: Protocol,
+    *,
+    seed: int,
+    workers: int,
+    advance: Advance,
+    recipe: Recipe = RECIPE,
 ) -> Artefact:
     """Score latency on unseen networks and remember it in the manifest; ``advance`` counts ``protocol.folds``."""
     evidence = grounds(prepared.rows.layers) == Ground.EVIDENCE.value
@@ -158,6 +177,7 @@ def with_evaluation(
         seed=seed,
         workers=workers,
         advance=advance,
+        recipe=recipe,
     )
     evaluations = (*artefact.manifest.evaluations, evaluation)
     return replace(artefact, manifest=replace(artefact.manifest, evaluations=evaluations))

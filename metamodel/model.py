@@ -15,10 +15,11 @@ import numpy.typing as npt
 import pandas as pd
 from xgboost import Booster
 
-from metamodel.bag import BagOfBoosted, predict_mean
-from metamodel.features import FeatureSpace, Matrix
+from metamodel.bag import predict_mean
+from metamodel.features import EVICTED, FeatureSpace, Matrix
 from metamodel.interface import FloatArray, Setting
-from metamodel.rows import Ground, RowCount, count_rows, grounds, setting_key
+from metamodel.recipe import RECIPE, Judged, Recipe, fit_bag
+from metamodel.rows import SETTING_COLUMNS, Ground, RowCount, count_rows, grounds, setting_key
 from metamodel.targets import Response, Target
 from parsers.schema import Layer, Origin
 
@@ -128,32 +129,29 @@ def response_values(table: pd.DataFrame, response: Response) -> FloatArray:
 
 
 def configurations(table: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Name each row's layer configuration on its device, shape (rows,): what is drawn or left out together."""
-    return (table["layer_key"].astype(str) + "@" + table["device"].astype(str)).to_numpy(dtype=str)
+    """Name each row's layer configuration, the same on every device, shape (rows,): what is held out together."""
+    return table["layer_key"].to_numpy(dtype=str)
 
 
-def new_bag(seed: int) -> BagOfBoosted:
-    """Make a bag as ``metamodel fit`` grows it: members see 90 % of the configurations each.
-
-    On published phone measurements of unseen layers, members on bootstrap samples (63 % of the configurations) lose to
-    one XGBoost; on 90 % without replacement they win, and the rest still gives an out-of-bag error to stop by.
-    """
-    return BagOfBoosted(
-        sampling="subset",
-        growth="out_of_bag",
-        max_samples=0.9,
-        n_estimators=300,
-        learning_rate=0.07,
-        colsample_bytree=0.8,
-        min_child_weight=1.0,
-        seed=seed,
-    )
+def places(table: pd.DataFrame) -> npt.NDArray[np.intp]:
+    """Number what each row measured, a layer in a setting, shape (rows,): repetitions have the same number."""
+    cases = table.groupby(["layer_key", "scope", EVICTED, *SETTING_COLUMNS], dropna=False, sort=False)
+    return np.asarray(cases.ngroup(), dtype=np.intp)
 
 
 def fit_response(
-    table: pd.DataFrame, matrix: Matrix, response: Response, ground: Ground, *, seed: int
+    table: pd.DataFrame,
+    matrix: Matrix,
+    response: Response,
+    ground: Ground,
+    *,
+    seed: int,
+    recipe: Recipe = RECIPE,
+    jobs: int = 1,
 ) -> ResponseModel:
     """Fit one response to the rows of one ground that hold it.
+
+    Evidence is cross-fitted; formulas, which nobody needs an interval around, get the cheaper error out of bag.
 
     Args:
         table: rows as :func:`metamodel.rows.select_rows` keeps them.
@@ -161,26 +159,40 @@ def fit_response(
         response: what to fit.
         ground: which rows to fit it to.
         seed: the bag's seed.
+        recipe: how the bag is fitted.
+        jobs: members fitted at once; the result does not depend on it.
     """
     held = has_response(table, response) & (grounds(table) == ground.value)
     part, features = table[held], matrix[held]
     values = response_values(part, response)
-    bag = new_bag(seed).fit(features, response.encode(values, features), groups=configurations(part))
-    out_of_bag = response.decode(bag.oob_prediction_, features)
+    fitted = fit_bag(
+        features,
+        values,
+        response,
+        places=places(part),
+        groups=configurations(part),
+        seed=seed,
+        judged=Judged.CROSS_FIT if ground is Ground.EVIDENCE else Judged.OUT_OF_BAG,
+        recipe=recipe,
+        jobs=jobs,
+    )
+    members = tuple(member for member in fitted.bag.members_ if isinstance(member, Booster))
     record = ResponseRecord(
         response=response,
         ground=ground,
         types=tuple(sorted(part["type"].unique())),
         rows=count_rows(part),
-        members=len(bag.members_),
-        out_of_bag=_errors_by_origin(part["origin"].to_numpy(dtype=str), out_of_bag, values),
+        members=len(members),
+        out_of_bag=_errors_by_origin(part["origin"].to_numpy(dtype=str), fitted.unseen, values),
     )
-    return ResponseModel(record=record, members=tuple(bag.members_))
+    return ResponseModel(record=record, members=members)
 
 
 def _errors_by_origin(
-    origins: npt.NDArray[np.str_], prediction: FloatArray, truth: FloatArray
+    origins: npt.NDArray[np.str_], prediction: FloatArray | None, truth: FloatArray
 ) -> tuple[OriginError, ...]:
+    if prediction is None:
+        return ()
     errors = []
     for origin in sorted(set(origins)):
         seen = (origins == origin) & np.isfinite(prediction)

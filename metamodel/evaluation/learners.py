@@ -9,13 +9,13 @@ products get logarithms of what spans decades.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neural_network import MLPRegressor
@@ -24,24 +24,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 from xgboost import XGBRegressor
 
-from metamodel.bag import BagOfBoosted
 from metamodel.evaluation.samples import Rows, Samples
 from metamodel.interface import FloatArray
-
-TREES: Mapping[str, Any] = MappingProxyType(
-    {
-        "n_estimators": 600,
-        "max_depth": 6,
-        "learning_rate": 0.05,
-        "subsample": 0.8,
-        "colsample_bytree": 0.6,
-        "min_child_weight": 2.0,
-    }
-)
-"""Of boosted trees, as they did best on layers that nobody had seen, in published measurements of five phones."""
-
-MEMBERS = 4
-_SHARE_SEEN = 1.0
+from metamodel.recipe import RECIPE, FittedBag, cases_of, fit_bag
 
 
 class Learner(Protocol):
@@ -76,6 +61,36 @@ class LogRatio:
         """Predict the response of samples, shape (n,)."""
         learned = np.asarray(self.regressor.predict(samples.matrix), dtype=np.float64)
         return samples.response.decode(learned, samples.matrix)
+
+
+@dataclass(slots=True)
+class Bob:
+    """B-o-B, as ``metamodel fit`` fits it."""
+
+    seed: int = 0
+    fitted: FittedBag | None = None
+
+    def fit(self, samples: Samples) -> Bob:
+        """Learn from samples."""
+        self.fitted = fit_bag(
+            samples.matrix,
+            samples.truth,
+            samples.response,
+            places=samples.places,
+            groups=samples.configuration,
+            seed=self.seed,
+        )
+        return self
+
+    def predict(self, samples: Samples) -> FloatArray:
+        """Predict the response of samples, shape (n,).
+
+        Raises:
+            NotFittedError: nothing was learned yet.
+        """
+        if self.fitted is None:
+            raise NotFittedError("B-o-B has not learned anything yet; call fit first.")
+        return self.fitted.predict(samples.matrix)
 
 
 @dataclass(slots=True)
@@ -120,22 +135,12 @@ def once_each(samples: Samples) -> tuple[Rows, FloatArray, FloatArray]:
     Returns:
         Rows of the first of each, in their order; the median of its repetitions' truths; the root of how many there are.
     """
-    groups = pd.DataFrame({"place": samples.places, "row": np.arange(len(samples)), "truth": samples.truth}).groupby(
-        "place", sort=False
-    )
-    rows = groups["row"].first().to_numpy(dtype=np.intp)
-    return rows, groups["truth"].median().to_numpy(), np.sqrt(groups.size().to_numpy(dtype=np.float64))
+    cases = cases_of(samples.places, samples.truth)
+    return cases.first_row, cases.response, cases.weight
 
 
 LearnerMaker = Callable[[int], Learner]
 """Makes a learner from a seed."""
-
-
-def _bob(seed: int) -> Learner:
-    bag = BagOfBoosted(
-        sampling="subset", growth="out_of_bag", max_samples=_SHARE_SEEN, max_members=MEMBERS, seed=seed, **TREES
-    )
-    return LogRatio(bag)
 
 
 def _xgboost(seed: int) -> Learner:
@@ -143,7 +148,7 @@ def _xgboost(seed: int) -> Learner:
 
 
 def _xgboost_tuned(seed: int) -> Learner:
-    return LogRatio(XGBRegressor(n_jobs=1, random_state=seed, **TREES))
+    return LogRatio(XGBRegressor(n_jobs=1, random_state=seed, **asdict(RECIPE.trees)))
 
 
 def _forest(seed: int) -> Learner:
@@ -168,7 +173,7 @@ def _mlp(seed: int) -> Learner:
 
 LEARNERS: Mapping[str, LearnerMaker] = MappingProxyType(
     {
-        "bob": _bob,
+        "bob": Bob,
         "xgboost": _xgboost,
         "xgboost-tuned": _xgboost_tuned,
         "forest": _forest,
