@@ -83,7 +83,9 @@ _CONTEXT_ATTRIBUTES = (
 )
 ROOFLINE = "roofline_ms"
 EVICTED = "evicted_mb"
-NUMBERS = (*_LAYER_ATTRIBUTES, *_IMPLIED, "block", *_CONTEXT_ATTRIBUTES, "threads", ROOFLINE, EVICTED)
+LAYER_NUMBERS = (*_LAYER_ATTRIBUTES, *_IMPLIED, "block")
+"""The numerical features of a layer, wherever it runs."""
+NUMBERS = (*LAYER_NUMBERS, *_CONTEXT_ATTRIBUTES, "threads", ROOFLINE, EVICTED)
 """The numerical features, in the matrix's order; the categories' columns follow."""
 CATEGORIES = ("type", "family", "fused_ops", "precision", "provider", "core_part")
 
