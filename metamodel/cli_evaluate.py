@@ -85,6 +85,11 @@ def contest_json(contest: Contest) -> dict[str, Any]:
                     if standing.per_device
                     else {}
                 ),
+                **(
+                    {"coverage_90_by_family": _figures_json(standing.coverage_by_family)}
+                    if standing.coverage_by_family
+                    else {}
+                ),
                 **({"lead_of_first": dict(standing.lead)} if standing.lead else {}),
             }
             for name, standing in contest.standings.items()

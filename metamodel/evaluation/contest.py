@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
+from metamodel.conformal import Interval, coverage_percent_by_family
 from metamodel.errors import TableError
-from metamodel.evaluation.learners import LEARNERS
+from metamodel.evaluation.learners import LEARNERS, Cautious
 from metamodel.evaluation.protocols import Fold, Protocol, folds_of
 from metamodel.evaluation.samples import Rows, Samples
 from metamodel.evaluation.scores import (
@@ -57,6 +59,10 @@ class Standing:
     per_device: Mapping[str, Mapping[str, Figure]]
     lead: Mapping[str, float] | None
     """MAPE of the first learner less this one's, over folds and seeds: mean, low and high of the 95 % interval."""
+    predictions: tuple[FloatArray, ...]
+    """Per seed, each sample by what did not learn from it, in the samples' order, shape (n,); NaN where no fold tests it."""
+    coverage_by_family: Mapping[str, Figure]
+    """Share of an operator family's samples inside their 90 % interval, %, over seeds; empty without intervals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +85,15 @@ class _Run:
     seed: int
     test: Rows
     prediction: FloatArray
+    interval: Interval | None
     predict_us: float
+
+    def scores(self, samples: Samples, kept: npt.NDArray[np.bool_] | None = None) -> Scores:
+        """Score the tested samples, or those of them that are kept, shape (tested,)."""
+        here = np.ones(len(self.test), dtype=bool) if kept is None else kept
+        interval = self.interval and Interval(lower=self.interval.lower[here], upper=self.interval.upper[here])
+        truth, prediction = samples.truth[self.test[here]], self.prediction[here]
+        return score(truth, prediction, interval=interval, predict_us=self.predict_us)
 
 
 def hold(samples: Samples, plan: Plan, *, workers: int, advance: Advance) -> Contest:
@@ -110,7 +124,15 @@ def hold(samples: Samples, plan: Plan, *, workers: int, advance: Advance) -> Con
         rows=len(samples),
         devices=devices,
         noise_ceiling=noise_ceiling(samples),
-        standings={name: _standing(samples, by_learner[name], devices, first) for name in plan.learners},
+        standings={
+            name: _standing(
+                samples,
+                runs,
+                devices,
+                lead=None if name == plan.learners[0] else paired_difference(first, _fold_scores(samples, runs)),
+            )
+            for name, runs in by_learner.items()
+        },
     )
 
 
@@ -127,22 +149,32 @@ def _run(samples: Samples, name: str, fold: Fold, seed: int) -> _Run:
     prediction = learner.predict(tested)
     took_us = 1e6 * (time.perf_counter() - began_s)
     return _Run(
-        learner=name, seed=seed, test=fold.test, prediction=prediction, predict_us=took_us / max(1, len(fold.test))
+        learner=name,
+        seed=seed,
+        test=fold.test,
+        prediction=prediction,
+        interval=learner.interval(tested, prediction) if isinstance(learner, Cautious) else None,
+        predict_us=took_us / max(1, len(fold.test)),
     )
 
 
-def _standing(samples: Samples, runs: Sequence[_Run], devices: Sequence[str], first: Sequence[Scores]) -> Standing:
+def _standing(
+    samples: Samples, runs: Sequence[_Run], devices: Sequence[str], lead: Mapping[str, float] | None
+) -> Standing:
     scores = _fold_scores(samples, runs)
     several = len(devices) > 1
+    predictions = _put_together(samples, runs)
     return Standing(
-        figures={**figures(scores), "network_sum_mape": _network_sums(samples, runs)},
+        figures={**figures(scores), "network_sum_mape": _network_sums(samples, predictions)},
         per_device={device: _on_device(samples, runs, device) for device in devices} if several else {},
-        lead=None if scores == list(first) else paired_difference(first, scores),
+        lead=lead,
+        coverage_by_family=_coverage_by_family(samples, runs),
+        predictions=predictions,
     )
 
 
 def _fold_scores(samples: Samples, runs: Sequence[_Run]) -> list[Scores]:
-    return [score(samples.truth[run.test], run.prediction, predict_us=run.predict_us) for run in runs]
+    return [run.scores(samples) for run in runs]
 
 
 def _on_device(samples: Samples, runs: Sequence[_Run], device: str) -> dict[str, Figure]:
@@ -150,18 +182,37 @@ def _on_device(samples: Samples, runs: Sequence[_Run], device: str) -> dict[str,
     for run in runs:
         here = samples.device[run.test] == device
         if here.any():
-            scores.append(score(samples.truth[run.test[here]], run.prediction[here], predict_us=run.predict_us))
+            scores.append(run.scores(samples, here))
     return figures(scores)
 
 
-def _network_sums(samples: Samples, runs: Sequence[_Run]) -> Figure:
-    """Put each seed's folds together: every sample predicted by what did not learn from it."""
+def _put_together(samples: Samples, runs: Sequence[_Run]) -> tuple[FloatArray, ...]:
+    """Put each seed's folds together: every sample predicted by what did not learn from it, shape (n,)."""
+    predictions = {run.seed: np.full(len(samples), np.nan) for run in runs}
+    for run in runs:
+        predictions[run.seed][run.test] = run.prediction
+    return tuple(predictions[seed] for seed in sorted(predictions))
+
+
+def _network_sums(samples: Samples, predictions: Sequence[FloatArray]) -> Figure:
     values = []
-    for seed in sorted({run.seed for run in runs}):
-        prediction = np.full(len(samples), np.nan)
-        for run in runs:
-            if run.seed == seed:
-                prediction[run.test] = run.prediction
+    for prediction in predictions:
         known = np.flatnonzero(np.isfinite(prediction))
         values.append(network_sum_mape(samples.take(known), prediction[known]))
     return figure(values)
+
+
+def _coverage_by_family(samples: Samples, runs: Sequence[_Run]) -> dict[str, Figure]:
+    """Put each seed's folds together: a family with few samples in a fold has many in all."""
+    by_seed: list[Mapping[str, float]] = []
+    for seed in sorted({run.seed for run in runs}):
+        parts = [(run.test, run.interval) for run in runs if run.seed == seed and run.interval is not None]
+        if parts:
+            rows = np.concatenate([test for test, _ in parts])
+            interval = Interval(
+                lower=np.concatenate([one.lower for _, one in parts]),
+                upper=np.concatenate([one.upper for _, one in parts]),
+            )
+            by_seed.append(coverage_percent_by_family(interval, samples.truth[rows], samples.family[rows].tolist()))
+    families = sorted({family for covered in by_seed for family in covered})
+    return {family: figure([covered[family] for covered in by_seed if family in covered]) for family in families}

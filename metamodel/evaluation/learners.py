@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
@@ -24,9 +24,10 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 from xgboost import XGBRegressor
 
+from metamodel.conformal import Interval, IntervalModel, fit_intervals
 from metamodel.evaluation.samples import Rows, Samples
 from metamodel.interface import FloatArray
-from metamodel.recipe import RECIPE, FittedBag, cases_of, fit_bag
+from metamodel.recipe import RECIPE, FittedBag, Judged, cases_of, fit_bag
 
 
 class Learner(Protocol):
@@ -37,6 +38,14 @@ class Learner(Protocol):
 
     def predict(self, samples: Samples) -> FloatArray:
         """Predict the response of samples, shape (n,); their truths are not looked at."""
+
+
+@runtime_checkable
+class Cautious(Protocol):
+    """A learner that says how far a truth may be from its prediction."""
+
+    def interval(self, samples: Samples, prediction: FloatArray) -> Interval | None:
+        """Put an interval around each prediction that holds its truth in 90 of 100 cases; None where nothing is promised."""
 
 
 @dataclass(slots=True)
@@ -65,10 +74,11 @@ class LogRatio:
 
 @dataclass(slots=True)
 class Bob:
-    """B-o-B, as ``metamodel fit`` fits it."""
+    """B-o-B, as ``metamodel fit`` fits it, with its intervals."""
 
     seed: int = 0
     fitted: FittedBag | None = None
+    intervals: IntervalModel | None = None
 
     def fit(self, samples: Samples) -> Bob:
         """Learn from samples."""
@@ -79,7 +89,18 @@ class Bob:
             places=samples.places,
             groups=samples.configuration,
             seed=self.seed,
+            judged=Judged.CROSS_FIT,
         )
+        unseen = self.fitted.unseen
+        if unseen is not None and np.isfinite(unseen).all():  # one configuration alone leaves nothing to judge by
+            self.intervals = fit_intervals(
+                unseen,
+                samples.truth,
+                samples.configuration,
+                samples.family.tolist(),
+                samples.matrix,
+                seed=self.seed,
+            )
         return self
 
     def predict(self, samples: Samples) -> FloatArray:
@@ -91,6 +112,12 @@ class Bob:
         if self.fitted is None:
             raise NotFittedError("B-o-B has not learned anything yet; call fit first.")
         return self.fitted.predict(samples.matrix)
+
+    def interval(self, samples: Samples, prediction: FloatArray) -> Interval | None:
+        """Put an interval around each prediction; None where the rows learned from promise none."""
+        if self.intervals is None:
+            return None
+        return self.intervals.interval(prediction, samples.family.tolist(), samples.matrix)
 
 
 @dataclass(slots=True)

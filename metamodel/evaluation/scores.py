@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 import pandas as pd
 
+from metamodel.conformal import Interval, coverage_percent, mean_width_percent
 from metamodel.evaluation.samples import Samples
 from metamodel.interface import FloatArray
 from parsers.energy import student_t95
@@ -39,6 +40,10 @@ class Scores:
     spearman: float
     predict_us: float
     """Time to predict one sample of the fold, µs; NaN where it was not taken."""
+    coverage_90: float
+    """Share of samples inside their 90 % interval, in percent; NaN of a learner that gives none."""
+    width_90: float
+    """Mean width of the intervals, % of the prediction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +54,10 @@ class Figure:
     sd: float | None
 
 
-def score(truth: FloatArray, prediction: FloatArray, *, predict_us: float = float("nan")) -> Scores:
-    """Score positive predictions of positive truths, both of shape (n,)."""
+def score(
+    truth: FloatArray, prediction: FloatArray, *, interval: Interval | None = None, predict_us: float = float("nan")
+) -> Scores:
+    """Score positive predictions of positive truths, both of shape (n,), and the 90 % intervals around them."""
     ape = 100 * np.abs(prediction / truth - 1)
     return Scores(
         mape=float(ape.mean()),
@@ -62,6 +69,8 @@ def score(truth: FloatArray, prediction: FloatArray, *, predict_us: float = floa
         rmse=float(np.sqrt(np.mean((truth - prediction) ** 2))),
         spearman=_spearman(truth, prediction),
         predict_us=predict_us,
+        coverage_90=float("nan") if interval is None else coverage_percent(interval, truth),
+        width_90=float("nan") if interval is None else mean_width_percent(interval, prediction),
     )
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from metamodel.cli import main
@@ -46,6 +47,15 @@ def test_the_number_of_workers_changes_nothing_but_the_time(bench, rows):
 
     for name in ("mape", "spearman", "network_sum_mape"):
         assert alone.standings["ridge"].figures[name] == together.standings["ridge"].figures[name]
+
+
+def test_every_sample_that_a_fold_tests_is_predicted_once_per_seed_and_the_others_are_unknown(bench, rows):
+    result = contest(bench, [*rows, bench.row(bench.convolution(24))], workers=1)
+
+    for prediction in result.standings["ridge"].predictions:
+        assert np.isnan(prediction).tolist() == [False] * len(rows) + [True]
+    first, second = result.standings["ridge"].predictions
+    assert not np.array_equal(first, second, equal_nan=True)
 
 
 def test_an_unseen_phone_is_a_fold(bench, rows):
@@ -103,3 +113,19 @@ def test_what_makes_no_sense_gets_one_line_and_exit_code_1(monkeypatch, tmp_path
 
     assert code == 1
     assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_b_o_b_says_how_often_its_intervals_hold_and_peers_do_not(bench):
+    rows = [bench.row(layer) for layer in bench.layers(160)]
+    samples = select_samples([bench.frame(rows)], RESPONSES[0]).samples
+    plan = Plan(protocol=Protocol.UNSEEN_LAYERS, learners=("bob", "ridge"), folds=2, seeds=1)
+
+    standings = hold(samples, plan, workers=2, advance=lambda *_: None).standings
+
+    bob = standings["bob"]
+    assert bob.figures["coverage_90"].mean is not None
+    assert 75 < bob.figures["coverage_90"].mean <= 100
+    assert bob.figures["width_90"].mean is not None
+    assert set(bob.coverage_by_family) == set(samples.family)
+    assert standings["ridge"].figures["coverage_90"].mean is None
+    assert standings["ridge"].coverage_by_family == {}
