@@ -117,7 +117,8 @@ class Adaptation:
         """Give the standard deviation that is left of the shift, Equation (2), shape (n,)."""
         covariance = self._covariance(self.layer_map.place(matrix, names, log_prediction))
         explained = np.einsum("nk,kn->n", covariance, np.linalg.solve(self._measured(), covariance.T))
-        return np.sqrt(np.maximum(self.factor + self.drift - explained, 0.0))
+        spread: FloatArray = np.sqrt(np.maximum(self.factor + self.drift - explained, 0.0))
+        return spread
 
     def errors_left_out(self) -> FloatArray:
         """Predict each measured layer from the others: log measured − log predicted, Equation (3), shape (k,)."""

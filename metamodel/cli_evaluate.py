@@ -26,8 +26,17 @@ def register(app: typer.Typer) -> None:
 def evaluate_command(
     tables: Annotated[list[Path], typer.Argument(help="Stats tables; rows that a formula made are left out.")],
     protocol: Annotated[
-        str, typer.Option("--protocol", help="What is unseen: unseen-networks, unseen-layers or unseen-phone.")
+        str,
+        typer.Option(
+            "--protocol", help="What is unseen: unseen-networks, unseen-layers, unseen-phone or calibrated-phone."
+        ),
     ] = "unseen-networks",
+    measurements: Annotated[
+        list[int] | None,
+        typer.Option(
+            "-k", min=1, help="Layers measured on the new phone, for calibrated-phone; repeatable. 5, 10, 20."
+        ),
+    ] = None,
     device: Annotated[
         list[str] | None, typer.Option("--device", help="Rows of this device only; several make one model for all.")
     ] = None,
@@ -41,6 +50,8 @@ def evaluate_command(
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
 ) -> None:
     """Score predictors on networks, layers or phones that they have not seen, beside what measuring again would give."""
+    from metamodel.cli_evaluate_calibrated import evaluate_calibrated
+    from metamodel.evaluation.calibrated import CALIBRATED_PHONE
     from metamodel.evaluation.contest import Plan, count_runs, hold
     from metamodel.evaluation.learners import LEARNERS
     from metamodel.evaluation.protocols import Protocol
@@ -49,17 +60,22 @@ def evaluate_command(
     from metamodel.targets import RESPONSES
     from parsers.stats import read_stats
 
-    if protocol not in set(Protocol):
-        raise TableError(f"No protocol {protocol!r}. Known: {', '.join(Protocol)}.")
+    if protocol not in {*Protocol, CALIBRATED_PHONE}:
+        raise TableError(f"No protocol {protocol!r}. Known: {', '.join((*Protocol, CALIBRATED_PHONE))}.")
     response = next((one for one in RESPONSES if one.target.value == target), None)
     if response is None:
         raise TableError(f"No target {target!r}. Known: {', '.join(one.target.value for one in RESPONSES)}.")
     names = tuple(models.split(",")) if models else tuple(LEARNERS)
-    plan = Plan(protocol=Protocol(protocol), learners=names, folds=folds, seeds=seeds)
     frames = [read_stats(path) for path in tables]
     selection = select_samples(frames, response, devices=device or (), include_virtual=include_virtual)
     for reject in selection.rejects:
         tell(f"left out: {reject.rows} × {reject.reason}")
+    if protocol == CALIBRATED_PHONE:
+        document = evaluate_calibrated(selection.samples, names, measurements or (), folds=folds, seeds=seeds)
+        if json_file is not None:
+            _write(document, json_file)
+        return
+    plan = Plan(protocol=Protocol(protocol), learners=names, folds=folds, seeds=seeds)
     with progress(f"Evaluating {protocol}", count_runs(selection.samples, plan)) as advance:
         contest = hold(selection.samples, plan, workers=available_cores(), advance=advance)
     if json_file is not None:
