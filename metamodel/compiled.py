@@ -6,18 +6,22 @@ Notation::
     t   trees of all members
     D   depth of the deepest tree
     f   features
-    s   segments, 2 f: a feature with "NaN goes left", and the same feature with "NaN goes right"
+    u   different splits of the bag
+    s   segments, 2 f: the features with "NaN goes left", then the same features with "NaN goes right"
     r   rows, at most 64 at a time
 
-Every tree is padded to a complete tree of depth D, so that the nodes of one level are one array and the child of node p is
-node 2 p, or 2 p + 1 to the right. A split is one integer, its *key*: the segment in the upper half, and in the lower
-half the threshold's float32 bits, put so that they sort as the numbers do. A row has one key per segment, NaN being the least
-or the greatest of its segment; then "goes right" is "the row's key >= the split's key", exactly as XGBoost compares float32.
+Every tree is padded to a complete tree of depth D. The 2^l nodes of its level l stand in the order of the turns that lead
+there, the first turn being the lowest bit, and all trees side by side: a turn to the right out of level l moves on by 2^l t
+places, one to the left by none. A node holds the number of its *split*, a feature, a threshold and where NaN goes; the
+bag's different splits are far fewer than its nodes, for XGBoost bins the features.
 
-A few rows walk down one by one, all trees side by side: D gathers over t nodes. More rows walk together, one bit each:
-the rows' bits are worked out once per different split (a sorted list of keys: rows with their keys to the right of a
-split go right there, a running XOR), gathered for every node, and the splits of one level are narrowed down by the bits of the
-levels above to one bit per tree and row. So 64 rows cost little more than ten.
+One row is compared with every different split first, in float32, exactly as XGBoost compares; then it walks down all trees
+side by side, two gathers over t nodes a level. More rows walk together, one bit each: a split has one integer, its *key*,
+the segment in the upper half, and in the lower half the threshold's float32 bits, put so that they sort as the
+numbers do. A row has one key per segment, NaN being the least or the greatest of its segment; it goes right where its key
+is not less than the split's. So the splits where a row goes right are a range of each segment's, found by bisection; a
+running XOR over the sorted splits gives every split's bits, they are gathered for every node, and those of one level
+are narrowed down by the bits of the levels above to one bit per tree and row. So 64 rows cost little more than ten.
 
 Leaves are added up in float64 over all trees of all members, in one order whatever the rows: a row's prediction does not
 depend on its neighbours. XGBoost adds up float32 per member; the difference is its rounding. (Merging the members into one
@@ -45,6 +49,11 @@ _WORD_TYPES = (np.uint8, np.uint16, np.uint32, np.uint64)
 _CHUNK = 64
 """Rows of the widest word."""
 
+_PADDED = -1
+"""Key of a leaf above the last level: in no segment, so that every row goes left."""
+_LOWER = 0xFFFFFFFF
+"""The half of a key that holds the threshold."""
+
 _Words = npt.NDArray[np.unsignedinteger]
 """One bit per row in each."""
 
@@ -56,21 +65,23 @@ class CompiledBag:
     members: int
     features: int
     base_score: float
-    levels: tuple[IntArray, ...]
-    """Keys of each level's nodes, tree after tree, shapes (t,), (2 t,), …, (2^(D-1) t,)."""
+    levels: tuple[npt.NDArray[np.intp], ...]
+    """Which split each node of a level is, shapes (1, t), (2, t), …, (2^(D-1), t)."""
     leaves: npt.NDArray[np.float32]
-    """Values of the leaves, tree after tree, shape (2^D t,); half the cache that float64 would take."""
+    """Values of the leaves, shape (2^D, t); half the cache that float64 would take."""
     splits: IntArray
-    """All different keys, sorted, shape (u,)."""
+    """Keys of all different splits, sorted, shape (u,); that of a padded leaf, :data:`_PADDED`, is the least."""
     segment_starts: IntArray
     """Where each segment starts in ``splits``, shape (s,)."""
-    split_of_node: npt.NDArray[np.int32]
-    """Where each node's key is in ``splits``: level by level, node by node, all trees side by side, shape (2^D - 1, t)."""
+    segment_sizes: IntArray
+    """Splits of each segment, shape (s,); the first one's with the padded leaf that stands before it."""
+    threshold: npt.NDArray[np.float32]
+    """What it is compared with, shape (u,); NaN for a padded leaf, which is never passed to the right."""
 
     @property
     def trees(self) -> int:
         """How many trees there are."""
-        return len(self.levels[0])
+        return self.levels[0].size
 
     def predict(self, matrix: npt.NDArray[np.float32]) -> FloatArray:
         """Predict by the mean of the members, shape (rows,).
@@ -83,44 +94,51 @@ class CompiledBag:
         total = np.empty(len(matrix))
         for start in range(0, len(matrix), _CHUNK):
             chunk = slice(start, start + _CHUNK)
-            keys = _row_keys(matrix[chunk])
-            if len(keys) <= _FEW_ROWS:
-                total[chunk] = [self._sum_alone(row) for row in keys]
+            rows = matrix[chunk]
+            if len(rows) <= _FEW_ROWS:
+                total[chunk] = [self._sum_alone(row) for row in rows]
             else:
-                total[chunk] = self._sums_together(keys)
+                total[chunk] = self._sums_together(rows)
         return total / self.members + self.base_score
 
-    def _sum_alone(self, keys: IntArray) -> np.float64:
-        """Add up the leaves that one row reaches; keys has shape (s + 1,)."""
-        node = np.arange(self.trees)
-        for level in self.levels:
-            key = level.take(node)
-            goes_right = keys.take(key >> 32) >= key
-            node += node
-            node += goes_right
+    def _sum_alone(self, row: npt.NDArray[np.float32]) -> np.float64:
+        """Add up the leaves that one row reaches; row has shape (f,)."""
+        values = np.repeat(np.concatenate([row, row]), self.segment_sizes)
+        right = np.greater_equal(values, self.threshold)  # NaN never is
+        nan_right = slice(self.segment_starts[self.features], None)
+        np.logical_not(np.less(values[nan_right], self.threshold[nan_right]), out=right[nan_right])
+        step = right.astype(np.intp)
+        step *= self.trees
+        node = step.take(self.levels[0][0])
+        node += np.arange(self.trees)
+        for number, level in enumerate(self.levels[1:], start=1):
+            turn = step.take(level.take(node))
+            turn <<= number
+            node += turn
         total: np.float64 = self.leaves.take(node).astype(np.float64).sum()
         return total
 
-    def _sums_together(self, keys: IntArray) -> FloatArray:
-        """Add up the leaves that each row reaches, shape (r,); keys has shape (r, s + 1)."""
-        words = self._words(keys)
-        paths = np.zeros((self.trees, 8 * words.itemsize), dtype=np.uint8)  # turns so far, the first one foremost
-        for turn in self._turns(words):
+    def _sums_together(self, rows: npt.NDArray[np.float32]) -> FloatArray:
+        """Add up the leaves that each row reaches, shape (r,); rows has shape (r, f)."""
+        words = self._words(_row_keys(rows))
+        paths = np.zeros((self.trees, 8 * words.itemsize), dtype=np.uint8)
+        for turn in reversed(self._turns(words)):
             paths += paths
             paths |= np.unpackbits(
                 turn.astype(turn.dtype.newbyteorder("<"), copy=False).view(np.uint8), bitorder="little"
             ).reshape(paths.shape)
-        leaf = np.add(paths[:, : len(keys)].T, np.arange(self.trees) << len(self.levels), order="C")  # (r, t)
+        leaf = np.multiply(paths[:, : len(rows)].T, np.intp(self.trees), order="C")  # (r, t)
+        leaf += np.arange(self.trees)
         sums: FloatArray = self.leaves.take(leaf).astype(np.float64).sum(axis=1)
         return sums
 
     def _words(self, keys: IntArray) -> _Words:
-        """Work out per different split which rows go right there, shape (u + 1,); keys has shape (r, s + 1)."""
+        """Work out per different split which rows go right there, shape (u + 1,); keys has shape (r, s)."""
         rows, segments = len(keys), len(self.segment_starts)
         kind = next(kind for kind in _WORD_TYPES if rows <= np.iinfo(kind).bits)
         bits = np.left_shift(kind(1), np.arange(rows, dtype=kind))
         # A row's bit is on from its segment's start to its own place there: the splits that it is not less than.
-        ends = np.searchsorted(self.splits, keys[:, :segments].T.ravel(), side="right")
+        ends = np.searchsorted(self.splits, keys.T.ravel(), side="right")
         words = np.zeros(len(self.splits) + 1, dtype=kind)
         np.bitwise_xor.at(words, self.segment_starts, np.bitwise_or.reduce(bits))
         np.bitwise_xor.at(words, ends, np.tile(bits, segments))
@@ -129,12 +147,11 @@ class CompiledBag:
 
     def _turns(self, words: _Words) -> list[_Words]:
         """Tell level by level which rows turn right in each tree, each of shape (t,)."""
-        nodes = words.take(self.split_of_node)  # (2^D - 1, t)
         turns: list[_Words] = []
-        for level in range(len(self.levels)):
-            reached = nodes[2**level - 1 : 2 ** (level + 1) - 1]
+        for level in self.levels:
+            reached = words.take(level)
             for turn in turns:
-                left, right = np.split(reached, 2)
+                left, right = reached[0::2], reached[1::2]
                 reached = left ^ ((left ^ right) & turn)
             turns.append(reached[0])
         return turns
@@ -147,52 +164,47 @@ def compile_bag(members: Sequence[Booster]) -> CompiledBag:
         CompileError: a tree is deeper than :data:`MAX_DEPTH`, or as :func:`metamodel.trees.read_trees`.
     """
     trees = read_trees(members)
-    levels, leaves = _padded(trees)
-    splits, split_of_node = np.unique(np.concatenate(levels), return_inverse=True)
-    sizes = np.cumsum([len(level) for level in levels])[:-1]
+    keys, leaves = _padded(trees)
+    splits, numbers = np.unique(np.concatenate(keys), return_inverse=True)  # (u,), (2^D - 1, t)
+    first = [2**level - 1 for level in range(1, len(keys))]
+    starts = np.searchsorted(splits, np.arange(2 * trees.features) << 32)
     return CompiledBag(
         members=trees.members,
         features=trees.features,
         base_score=trees.base_score,
-        levels=levels,
+        levels=tuple(np.split(numbers.reshape(-1, len(trees.roots)).astype(np.intp, copy=False), first)),
         leaves=leaves,
         splits=splits,
-        segment_starts=np.searchsorted(splits, np.arange(2 * trees.features) << 32),
-        split_of_node=np.vstack(
-            [part.reshape(len(trees.roots), -1).T for part in np.split(split_of_node.astype(np.int32), sizes)]
-        ),
+        segment_starts=starts,
+        segment_sizes=np.diff(starts[1:], prepend=0, append=len(splits)),
+        threshold=np.where(splits == _PADDED, np.float32(np.nan), _number(splits & _LOWER)),
     )
 
 
-def _padded(trees: Trees) -> tuple[tuple[IntArray, ...], npt.NDArray[np.float32]]:
-    """Pad the trees: the keys of each level's nodes and the values of the leaves.
+def _padded(trees: Trees) -> tuple[list[IntArray], npt.NDArray[np.float32]]:
+    """Pad the trees: the keys of each level's nodes, shapes (2^l, t), and the values of the leaves, shape (2^D, t).
 
     A leaf above the last level becomes a split where every row goes left, to the leaf itself; its other leaves are never
     reached.
     """
     is_leaf = trees.is_leaf
-    segment = 2 * trees.feature + ~trees.default_left
-    key = (np.where(is_leaf, 2 * trees.features, segment) << 32) | _sortable(trees.threshold)
-    key[is_leaf] = 2 * trees.features << 32
+    segment = trees.feature + trees.features * ~trees.default_left
+    key = np.where(is_leaf, _PADDED, (segment << 32) | _sortable(trees.threshold))
     levels: list[IntArray] = []
-    node = trees.roots
+    node = trees.roots[None]
     while not (levels and is_leaf[node].all()):
         if len(levels) == MAX_DEPTH:
             raise CompileError(f"A tree is deeper than {MAX_DEPTH}.")
         levels.append(key[node])
-        node = np.column_stack([trees.left[node], trees.right[node]]).ravel()
-    return tuple(levels), trees.threshold[node]
+        node = np.concatenate([trees.left[node], trees.right[node]])
+    return levels, trees.threshold[node]
 
 
-def _row_keys(matrix: npt.NDArray[np.float32]) -> IntArray:
-    """Give each row's key in each segment, and one that is less than the key of a padded leaf, shape (r, s + 1)."""
-    rows, features = matrix.shape
-    bits, missing = _sortable(matrix), np.isnan(matrix)
-    keys = np.empty((rows, 2 * features + 1), dtype=np.int64)
-    keys[:, 0:-1:2] = np.where(missing, 0, bits)
-    keys[:, 1::2] = np.where(missing, 0xFFFFFFFF, bits)
-    keys[:, -1] = -1
-    keys[:, :-1] |= np.arange(2 * features) << 32
+def _row_keys(rows: npt.NDArray[np.float32]) -> IntArray:
+    """Give each row's key in each segment, shape (r, s)."""
+    bits, missing = _sortable(rows), np.isnan(rows)
+    keys = np.hstack([np.where(missing, 0, bits), np.where(missing, _LOWER, bits)])
+    keys |= np.arange(keys.shape[1]) << 32
     return keys
 
 
@@ -200,3 +212,9 @@ def _sortable(numbers: npt.NDArray[np.float32]) -> IntArray:
     """Map float32 to 32 bits that sort as they do; both zeros are one."""
     bits = (np.asarray(numbers, dtype=np.float32) + np.float32(0)).view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)).astype(np.int64)
+
+
+def _number(bits: IntArray) -> npt.NDArray[np.float32]:
+    """Map what :func:`_sortable` gives back to float32."""
+    unsigned = bits.astype(np.uint32)
+    return np.where(unsigned >> 31, unsigned ^ np.uint32(1 << 31), ~unsigned).view(np.float32)
