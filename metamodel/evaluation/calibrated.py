@@ -18,10 +18,11 @@ import numpy as np
 
 from metamodel.adaptation import LayerMap, choose_layers, fit_adaptation
 from metamodel.errors import TableError
-from metamodel.evaluation.learners import LEARNERS, Learner, once_each
+from metamodel.evaluation.learners import LEARNERS, Bob, Learner, once_each
 from metamodel.evaluation.samples import Samples
 from metamodel.evaluation.scores import Figure, Scores, figures, noise_ceiling, paired_difference, score
 from metamodel.parallel import run_all
+from metamodel.recipe import Judged
 from parsers.console import Advance
 
 CALIBRATED_PHONE = "calibrated-phone"
@@ -167,7 +168,7 @@ def _refuse_too_few(samples: Samples, case: _Case, most: int) -> None:
 def _run(samples: Samples, name: str, case: _Case, plan: CalibrationPlan) -> _Run:
     here = samples.device == case.device
     hidden = np.isin(samples.configuration, sorted(case.hidden))
-    learner = LEARNERS[name](case.seed).fit(samples.take(np.flatnonzero(~here & ~hidden)))
+    learner = _learner(name, case.seed).fit(samples.take(np.flatnonzero(~here & ~hidden)))
     candidates = samples.take(np.flatnonzero(here & ~hidden))
     others = samples.take(np.flatnonzero(here & hidden)) if case.hidden else candidates
     return _Run(
@@ -175,6 +176,14 @@ def _run(samples: Samples, name: str, case: _Case, plan: CalibrationPlan) -> _Ru
         case=case,
         scores=MappingProxyType({k: _calibrate(learner, candidates, others, k, case.seed) for k in plan.measurements}),
     )
+
+
+def _learner(name: str, seed: int) -> Learner:
+    """Make a learner; intervals are not asked for, so that B-o-B need not cross-fit."""
+    learner = LEARNERS[name](seed)
+    if isinstance(learner, Bob):
+        learner.judged = Judged.NOT
+    return learner
 
 
 def _calibrate(learner: Learner, candidates: Samples, others: Samples, k: int, seed: int) -> Scores:

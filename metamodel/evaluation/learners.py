@@ -77,6 +77,8 @@ class Bob:
     """B-o-B, as ``metamodel fit`` fits it, with its intervals."""
 
     seed: int = 0
+    judged: Judged = Judged.CROSS_FIT
+    """``NOT`` spares the cross-fit where nobody asks for intervals; the bag is the same."""
     fitted: FittedBag | None = None
     intervals: IntervalModel | None = None
 
@@ -89,7 +91,7 @@ class Bob:
             places=samples.places,
             groups=samples.configuration,
             seed=self.seed,
-            judged=Judged.CROSS_FIT,
+            judged=self.judged,
         )
         unseen = self.fitted.unseen
         if unseen is not None and np.isfinite(unseen).all():  # one configuration alone leaves nothing to judge by
