@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,15 @@ from xgboost import Booster
 from xgboost.core import XGBoostError
 
 from metamodel.errors import ModelError, OutputError
+from metamodel.feasibility import Feasibility
+from metamodel.features import FeatureSpace
+from metamodel.formats import FORMAT, upgraded
 from metamodel.manifest import Manifest, from_json, to_json
 from metamodel.model import LayerModel, ResponseModel, ResponseRecord
 from parsers.schema import SCHEMA_VERSION
 
-FORMAT = 1
 MANIFEST_FILE = "manifest.json"
+_CLASSIFIER_FILE = "feasibility.ubj"
 _AGAIN = "Fit it again with 'metamodel fit'."
 
 
@@ -34,6 +37,7 @@ class Artefact:
 
     manifest: Manifest
     models: tuple[ResponseModel, ...]
+    feasibility: Feasibility
 
     @property
     def layer_model(self) -> LayerModel:
@@ -47,11 +51,7 @@ def save_artefact(artefact: Artefact, folder: Path) -> None:
     Raises:
         OutputError: the folder cannot be written, or something that is no model is in its place.
     """
-    boosters = {
-        name: bytes(member.save_raw("ubj"))
-        for model in artefact.models
-        for name, member in zip(_member_files(model.record), model.members, strict=True)
-    }
+    boosters = {name: bytes(booster.save_raw("ubj")) for name, booster in _boosters(artefact)}
     content = {
         "format": FORMAT,
         "files": {name: _sha256(data) for name, data in boosters.items()},
@@ -92,13 +92,44 @@ def load_artefact(folder: Path) -> Artefact:
     """
     document = _read_document(folder)
     try:
-        manifest = from_json(Manifest, document["manifest"], where="manifest")
+        current = upgraded(document["manifest"], format_number=document["format"])
+        manifest = from_json(Manifest, current, where="manifest")
     except ModelError as error:
         raise ModelError(f"{folder / MANIFEST_FILE}: {error} {_AGAIN}") from error
-    if manifest.feature_names != manifest.space.names:
-        raise ModelError(f"{folder}: fitted to other features than this program computes. {_AGAIN}")
-    models = tuple(_read_model(folder, record, document["files"]) for record in manifest.responses)
-    return Artefact(manifest=manifest, models=models)
+    columns = _columns(manifest.feature_names, manifest.space, folder)
+    files = _Files(folder=folder, digests=document["files"])
+    models = tuple(_read_model(files, record, columns) for record in manifest.responses)
+    classifier = None if manifest.feasibility.calibration is None else files.booster(_CLASSIFIER_FILE)
+    feasibility = Feasibility(
+        record=manifest.feasibility, known=manifest.infeasible, classifier=classifier, columns=columns
+    )
+    return Artefact(manifest=manifest, models=models, feasibility=feasibility)
+
+
+def _boosters(artefact: Artefact) -> Iterator[tuple[str, Booster]]:
+    for model in artefact.models:
+        yield from zip(_member_files(model.record), model.members, strict=True)
+        if model.spread is not None:
+            yield _spread_file(model.record), model.spread
+    if artefact.feasibility.classifier is not None:
+        yield _CLASSIFIER_FILE, artefact.feasibility.classifier
+
+
+def _columns(fitted: Sequence[str], space: FeatureSpace, folder: Path) -> tuple[int, ...] | None:
+    """Find the features that a model was fitted to among today's; None where they are the same.
+
+    Raises:
+        ModelError: one of them is computed no more.
+    """
+    place = {name: column for column, name in enumerate(space.names)}
+    lost = [name for name in fitted if name not in place]
+    if lost:
+        raise ModelError(f"{folder}: fitted to the feature {lost[0]!r}, which this program does not compute. {_AGAIN}")
+    return None if tuple(fitted) == space.names else tuple(place[name] for name in fitted)
+
+
+def _spread_file(record: ResponseRecord) -> str:
+    return f"{record.response.target.value}-{record.ground.value}-spread.ubj"
 
 
 def _member_files(record: ResponseRecord) -> Iterator[str]:
@@ -129,8 +160,8 @@ def _read_document(folder: Path) -> Mapping[str, Any]:
         raise ModelError(f"{path} is no JSON ({error}). {_AGAIN}") from error
     if not isinstance(document, dict) or set(document) != {"format", "files", "manifest", "sha256"}:
         raise ModelError(f"{path} is no manifest of a model. {_AGAIN}")
-    if document["format"] != FORMAT:
-        raise ModelError(f"{path} has format {document['format']!r}; this program reads {FORMAT}. {_AGAIN}")
+    if type(document["format"]) is not int or document["format"] not in range(1, FORMAT + 1):
+        raise ModelError(f"{path} has format {document['format']!r}; this program reads 1 to {FORMAT}. {_AGAIN}")
     schema_version = document["manifest"].get("schema_version") if isinstance(document["manifest"], dict) else None
     if schema_version != SCHEMA_VERSION:
         raise ModelError(f"{path} has schema version {schema_version!r}; this program reads {SCHEMA_VERSION}. {_AGAIN}")
@@ -139,25 +170,38 @@ def _read_document(folder: Path) -> Mapping[str, Any]:
     return document
 
 
-def _read_model(folder: Path, record: ResponseRecord, digests: Mapping[str, str]) -> ResponseModel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Files:
+    """The boosters of a model folder."""
+
+    folder: Path
+    digests: Mapping[str, str]
+
+    def booster(self, name: str) -> Booster:
+        """Read one, if it is the file that was written."""
+        path = self.folder / name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"Cannot read {path}: {error.strerror}. The model is incomplete; {_AGAIN}") from error
+        if _sha256(data) != self.digests.get(name):
+            raise ModelError(f"{path} is not the file that 'metamodel fit' wrote (SHA-256 differs). {_AGAIN}")
+        try:
+            booster = Booster(model_file=bytearray(data))
+        except XGBoostError as error:
+            raise ModelError(f"{path}: this XGBoost cannot read it ({str(error).splitlines()[0]}). {_AGAIN}") from error
+        booster.set_param({"nthread": 1})
+        return booster
+
+
+def _read_model(files: _Files, record: ResponseRecord, columns: tuple[int, ...] | None) -> ResponseModel:
+    has_spread = record.interval is not None and _spread_file(record) in files.digests
     return ResponseModel(
-        record=record, members=tuple(_read_booster(folder / name, digests.get(name)) for name in _member_files(record))
+        record=record,
+        members=tuple(files.booster(name) for name in _member_files(record)),
+        spread=files.booster(_spread_file(record)) if has_spread else None,
+        columns=columns,
     )
-
-
-def _read_booster(path: Path, digest: str | None) -> Booster:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"Cannot read {path}: {error.strerror}. The model is incomplete; {_AGAIN}") from error
-    if _sha256(data) != digest:
-        raise ModelError(f"{path} is not the file that 'metamodel fit' wrote (SHA-256 differs). {_AGAIN}")
-    try:
-        booster = Booster(model_file=bytearray(data))
-    except XGBoostError as error:
-        raise ModelError(f"{path}: this XGBoost cannot read it ({str(error).splitlines()[0]}). {_AGAIN}") from error
-    booster.set_param({"nthread": 1})
-    return booster
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from xgboost import XGBRegressor
+from xgboost import Booster, XGBRegressor
 
 from metamodel.features import Matrix
 from metamodel.interface import FloatArray
@@ -92,7 +92,7 @@ class IntervalModel:
     """Puts an interval around each prediction."""
 
     record: IntervalRecord
-    spread: XGBRegressor | None
+    spread: Booster | None
     """Predicts log σ from the features and the logarithm of the prediction; None is σ = 1."""
 
     def interval(self, prediction: FloatArray, families: Sequence[str], features: Matrix) -> Interval:
@@ -247,7 +247,7 @@ def _fit_spread(
     *,
     floor: float,
     seed: int,
-) -> tuple[XGBRegressor | None, FloatArray]:
+) -> tuple[Booster | None, FloatArray]:
     """Fit log σ to all rows; beside it σ of each row by what saw no row of its group, shape (n,)."""
     n_groups = int(group.max()) + 1
     if n_groups < SPREAD_CONFIGURATIONS:
@@ -259,8 +259,8 @@ def _fit_spread(
     for number in range(SPREAD_FOLDS):
         seen, held_out = fold != number, fold == number
         model = _new_spread(seed).fit(matrix[seen], wanted[seen], sample_weight=weight[seen])
-        scale[held_out] = _sigma(model, prediction[held_out], features[held_out], floor=floor)
-    return _new_spread(seed).fit(matrix, wanted, sample_weight=weight), scale
+        scale[held_out] = _sigma(model.get_booster(), prediction[held_out], features[held_out], floor=floor)
+    return _new_spread(seed).fit(matrix, wanted, sample_weight=weight).get_booster(), scale
 
 
 def _new_spread(seed: int) -> XGBRegressor:
@@ -277,10 +277,10 @@ def _new_spread(seed: int) -> XGBRegressor:
     )
 
 
-def _sigma(spread: XGBRegressor | None, prediction: FloatArray, features: Matrix, *, floor: float) -> FloatArray:
+def _sigma(spread: Booster | None, prediction: FloatArray, features: Matrix, *, floor: float) -> FloatArray:
     if spread is None or not len(prediction):
         return np.ones(len(prediction))
-    learned = spread.predict(_spread_features(prediction, features)).astype(np.float64)
+    learned = np.asarray(spread.inplace_predict(_spread_features(prediction, features)), dtype=np.float64)
     sigma: FloatArray = np.maximum(np.exp(learned), floor)
     return sigma
 

@@ -20,7 +20,9 @@ import numpy.typing as npt
 import pandas as pd
 from xgboost import XGBRegressor
 
+from metamodel.conformal import network_factor
 from metamodel.features import EVICTED, Matrix
+from metamodel.interface import FloatArray
 from metamodel.model import absolute_percentage_errors, configurations, has_response, places, response_values
 from metamodel.parallel import run_all
 from metamodel.recipe import RECIPE, Cases, Recipe, cases_of, fit_bag
@@ -43,6 +45,9 @@ class NetworkScore:
     rows: int
     bob_mape_percent: float
     xgboost_mape_percent: float
+    bob_sum_ratio: float | None
+    """B-o-B's total over the measured one, on the device where the two are furthest apart; None where an earlier release
+    did not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,8 @@ class Evaluation:
     bob: Score
     xgboost: Score
     noise_ceiling: NoiseCeiling
+    network_factor: float | None
+    """A network's total lies within its prediction times or over this factor in 90 of 100 cases; None with too few networks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +143,9 @@ def evaluate_unseen_networks(
         bob=_score([score.bob_mape_percent for score in scores]),
         xgboost=_score([score.xgboost_mape_percent for score in scores]),
         noise_ceiling=noise_ceiling(tested, response),
+        network_factor=network_factor(
+            np.ones(len(scores)), np.array([score.bob_sum_ratio for score in scores], dtype=np.float64)
+        ),
     )
 
 
@@ -195,14 +205,11 @@ def _score_fold(
         seed=seed,
         recipe=recipe,
     )
-    single = _fit_single(matrix[trained], cases_of(place, values[trained]), response, seed)
-    bob_ape, single_ape = (
-        absolute_percentage_errors(predicted, values[tested])
-        for predicted in (
-            bob.predict(matrix[tested]),
-            response.decode(single.predict(matrix[tested]).astype(np.float64), matrix[tested]),
-        )
-    )
+    single = _fit_single(matrix[trained], cases_of(place, values[trained]), bob.response, seed)
+    predicted = bob.predict(matrix[tested])
+    single_predicted = bob.response.decode(single.predict(matrix[tested]).astype(np.float64), matrix[tested])
+    bob_ape, single_ape = (absolute_percentage_errors(one, values[tested]) for one in (predicted, single_predicted))
+    devices = table.loc[tested, ["device", "provider", "threads"]].astype(str).agg("/".join, axis=1).to_numpy(dtype=str)
     tested_names = [names[row] for row in np.flatnonzero(tested)]
     scores = []
     for network in networks:
@@ -214,9 +221,16 @@ def _score_fold(
                     rows=int(rows.sum()),
                     bob_mape_percent=float(bob_ape[rows].mean()),
                     xgboost_mape_percent=float(single_ape[rows].mean()),
+                    bob_sum_ratio=_worst_ratio(values[tested][rows], predicted[rows], devices[rows]),
                 )
             )
     return scores
+
+
+def _worst_ratio(measured: FloatArray, predicted: FloatArray, devices: npt.NDArray[np.str_]) -> float:
+    """Add up what was predicted and what was measured per device; give the ratio that is furthest from one."""
+    ratios = [float(predicted[devices == one].sum() / measured[devices == one].sum()) for one in np.unique(devices)]
+    return max(ratios, key=lambda ratio: abs(float(np.log(ratio))))
 
 
 def _fit_single(matrix: Matrix, cases: Cases, response: Response, seed: int) -> XGBRegressor:

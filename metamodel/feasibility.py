@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
-from xgboost import XGBClassifier
+from xgboost import Booster, XGBClassifier
 
 from metamodel.conformal import conformal_quantile
 from metamodel.features import FeatureSpace, Matrix
@@ -86,8 +86,10 @@ class Feasibility:
 
     record: FeasibilityRecord
     known: tuple[Infeasible, ...]
-    classifier: XGBClassifier | None
+    classifier: Booster | None
     """None where the record says why."""
+    columns: tuple[int, ...] | None = None
+    """Features that the classifier was fitted to, of those that are computed today; None is all of them."""
 
     def probability(self, layers: Sequence[Layer], setting: Setting, matrix: Matrix) -> FloatArray:
         """Give each layer's probability of failing in a setting, shape (layers,): 1 for known members of B.
@@ -99,7 +101,8 @@ class Feasibility:
         """
         learned = np.zeros(len(layers))
         if self.classifier is not None and self.record.calibration is not None and len(layers):
-            learned = self.record.calibration.probability(_margin(self.classifier, matrix))
+            seen = matrix if self.columns is None else np.ascontiguousarray(matrix[:, self.columns])
+            learned = self.record.calibration.probability(_margin(self.classifier, seen))
         return np.where(self._is_known(layers, setting), 1.0, learned)
 
     def infeasible(self, layers: Sequence[Layer], setting: Setting, matrix: Matrix) -> BoolArray:
@@ -144,7 +147,7 @@ def fit_feasibility(
         if calibration is None:
             reason = "failed layer configurations that were held out look no likelier to fail than executed ones"
         else:
-            classifier = _new_classifier(seed, failed).fit(matrix, failed)
+            classifier = _new_classifier(seed, failed).fit(matrix, failed).get_booster()
     record = FeasibilityRecord(
         failed=counts[0],
         executed=counts[1],
@@ -193,7 +196,7 @@ def _cross_fitted_margin(matrix: Matrix, failed: BoolArray, group: npt.NDArray[n
     margin = np.empty(len(failed))
     for held_out in _folds(group, failed, np.random.default_rng(seed)):
         classifier = _new_classifier(seed, failed[~held_out]).fit(matrix[~held_out], failed[~held_out])
-        margin[held_out] = _margin(classifier, matrix[held_out])
+        margin[held_out] = _margin(classifier.get_booster(), matrix[held_out])
     return margin
 
 
@@ -258,9 +261,8 @@ def _new_classifier(seed: int, failed: BoolArray) -> XGBClassifier:
     )
 
 
-def _margin(classifier: XGBClassifier, matrix: Matrix) -> FloatArray:
-    margin: FloatArray = classifier.predict(matrix, output_margin=True).astype(np.float64)
-    return margin
+def _margin(classifier: Booster, matrix: Matrix) -> FloatArray:
+    return np.asarray(classifier.inplace_predict(matrix, predict_type="margin"), dtype=np.float64)
 
 
 def _sigmoid(margin: FloatArray, slope: float, intercept: float) -> FloatArray:

@@ -16,6 +16,7 @@ from metamodel.artefact import Artefact
 from metamodel.correction import fit_corrections, tensor_bytes
 from metamodel.errors import TableError
 from metamodel.evaluate import Protocol, evaluate_unseen_networks, plan
+from metamodel.feasibility import fit_feasibility
 from metamodel.features import FeatureSpace, Matrix
 from metamodel.interface import FloatArray, Setting
 from metamodel.manifest import Manifest, ParentTable, Versions
@@ -27,6 +28,7 @@ from metamodel.model import (
     has_response,
     response_values,
 )
+from metamodel.outside import OutsideCheck
 from metamodel.parallel import run_all
 from metamodel.recipe import RECIPE, Recipe
 from metamodel.rows import (
@@ -40,6 +42,7 @@ from metamodel.rows import (
     settings_of,
 )
 from metamodel.targets import RESPONSES, Response, Target
+from metamodel.units import check_units
 from parsers.console import Advance
 from parsers.schema import SCHEMA_VERSION, Layer, Origin
 from parsers.stats import read_stats
@@ -75,9 +78,11 @@ def prepare(paths: Sequence[Path], *, include_virtual: bool = False) -> Prepared
 
     Raises:
         parsers.errors.StatsError: a table is absent, torn or of another version.
-        TableError: the tables hold too few usable rows.
+        TableError: the tables hold too few usable rows, or times in another unit than their column says.
     """
     frames = [read_stats(path) for path in paths]
+    for path, frame in zip(paths, frames, strict=True):
+        check_units(frame, name=path.name)
     tables = tuple(
         ParentTable(name=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), rows=len(frame))
         for path, frame in zip(paths, frames, strict=True)
@@ -86,7 +91,7 @@ def prepare(paths: Sequence[Path], *, include_virtual: bool = False) -> Prepared
     bags, missing = _plan_bags(rows.layers)
     if not any(bag.response.target is Target.LATENCY for bag in bags):
         raise TableError(f"Too few rows to fit to: {'; '.join(missing)}. Collect more, or add another table.")
-    space = FeatureSpace.of_table(rows.layers)
+    space = FeatureSpace.of_table(rows.tried)
     return Prepared(
         tables=tables,
         rows=rows,
@@ -127,6 +132,7 @@ def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advanc
     beside_mb = _memory_beside_tensors(rows.layers)
     settings = _settings(rows.layers, beside_mb)
     layer_model = LayerModel(space=prepared.space, models=models, settings=settings)
+    feasibility = fit_feasibility(rows.tried, prepared.space, seed=seed)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         versions=_versions(),
@@ -138,14 +144,17 @@ def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advanc
         rows=rows.counts,
         network_rows=rows.network_counts,
         rejects=rows.rejects,
-        infeasible=rows.infeasible,
+        infeasible=feasibility.known,
+        feasibility=feasibility.record,
+        outside=OutsideCheck.of_table(rows.layers, prepared.matrix),
         corrections=fit_corrections(rows, partial(_predict_latency, layer_model)),
         settings=settings,
         memory_base_mb=_memory_base(beside_mb),
         evaluations=(),
         tables=prepared.tables,
+        parent=None,
     )
-    return Artefact(manifest=manifest, models=models)
+    return Artefact(manifest=manifest, models=models, feasibility=feasibility)
 
 
 def protocols(prepared: Prepared) -> tuple[Protocol, ...]:

@@ -16,8 +16,10 @@ from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 from metamodel.correction import Correction
 from metamodel.errors import ModelError
 from metamodel.evaluate import Evaluation
+from metamodel.feasibility import FeasibilityRecord
 from metamodel.features import FeatureSpace
 from metamodel.model import ResponseRecord, SettingRecord
+from metamodel.outside import OutsideCheck
 from metamodel.rows import Infeasible, Reject, RowCount
 
 Value = TypeVar("Value")
@@ -61,12 +63,24 @@ class Manifest:
     """What the step from layers to networks was fitted to."""
     rejects: tuple[Reject, ...]
     infeasible: tuple[Infeasible, ...]
+    """Known members of the set B."""
+    feasibility: FeasibilityRecord
+    """How likely ones are told."""
+    outside: OutsideCheck | None
+    """What was seen; None where an earlier release did not say."""
     corrections: tuple[Correction, ...]
     settings: tuple[SettingRecord, ...]
     memory_base_mb: float | None
     """Over all settings, for one that was never seen; None where no row holds memory."""
     evaluations: tuple[Evaluation, ...]
     tables: tuple[ParentTable, ...]
+    parent: str | None
+    """SHA-256 of the manifest of the model that this one was made from; None for one that was fitted."""
+
+    @property
+    def network_factor(self) -> float | None:
+        """The widest conformal factor of a network's latency that held-out networks asked for; None where they were too few."""
+        return max((one.network_factor for one in self.evaluations if one.network_factor is not None), default=None)
 
 
 def to_json(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,15 @@ import pandas as pd
 from xgboost import Booster
 
 from metamodel.bag import predict_mean
+from metamodel.compiled import CompiledBag, compile_bag
+from metamodel.conformal import Interval, IntervalModel, IntervalRecord, fit_intervals
+from metamodel.errors import CompileError
 from metamodel.features import EVICTED, FeatureSpace, Matrix
 from metamodel.interface import FloatArray, Setting
-from metamodel.recipe import RECIPE, Judged, Recipe, fit_bag
+from metamodel.recipe import RECIPE, FittedBag, Judged, Recipe, fit_bag
 from metamodel.rows import SETTING_COLUMNS, Ground, RowCount, count_rows, grounds, setting_key
 from metamodel.targets import Response, Target
+from parsers.operators import family_of
 from parsers.schema import Layer, Origin
 
 MIN_LAYERS = 10
@@ -48,18 +53,44 @@ class ResponseRecord:
     rows: tuple[RowCount, ...]
     members: int
     out_of_bag: tuple[OriginError, ...]
+    interval: IntervalRecord | None
+    """What intervals rest on; None for formulas, which need none, and for models of earlier releases."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ResponseModel:
     """A response's bag on one ground: predicts from a feature matrix."""
 
     record: ResponseRecord
     members: tuple[Booster, ...]
+    spread: Booster | None = None
+    """The residual model of its intervals, if they have one."""
+    columns: tuple[int, ...] | None = None
+    """Features that the trees were fitted to, of those that are computed today; None is all of them."""
 
     def predict(self, matrix: Matrix) -> FloatArray:
         """Predict in the response's unit, shape (rows,)."""
-        return self.record.response.decode(predict_mean(self.members, matrix), matrix)
+        seen = self._seen(matrix)
+        learned = predict_mean(self.members, seen) if self._compiled is None else self._compiled.predict(seen)
+        return self.record.response.decode(learned, matrix)
+
+    def interval(self, prediction: FloatArray, families: Sequence[str], matrix: Matrix) -> Interval | None:
+        """Give the ends around predictions of this model, each of shape (rows,); None where it has no intervals."""
+        if self.record.interval is None:
+            return None
+        model = IntervalModel(record=self.record.interval, spread=self.spread)
+        return model.interval(prediction, families, self._seen(matrix))
+
+    def _seen(self, matrix: Matrix) -> Matrix:
+        return matrix if self.columns is None else np.ascontiguousarray(matrix[:, self.columns])
+
+    @cached_property
+    def _compiled(self) -> CompiledBag | None:
+        """Compile the bag when it is first asked; None for trees that are too deep for that."""
+        try:
+            return compile_bag(self.members)
+        except CompileError:
+            return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +138,30 @@ class LayerModel:
 
     def predict(self, layers: Sequence[Layer], setting: Setting) -> Mapping[Target, FloatArray]:
         """Predict every response that was fitted on the setting's ground, each of shape (layers,)."""
-        matrix = self.space.layer_matrix(layers, setting)
+        return self.predict_described(self.space.layer_matrix(layers, setting), setting)
+
+    def predict_described(self, matrix: Matrix, setting: Setting) -> Mapping[Target, FloatArray]:
+        """Predict the same from the layers' features, shape (layers, features)."""
         ground = self.ground(setting)
         return {
             model.record.response.target: model.predict(matrix)
             for model in self.models
             if model.record.ground is ground
         }
+
+    def intervals(
+        self, layers: Sequence[Layer], setting: Setting, predicted: Mapping[Target, FloatArray]
+    ) -> Mapping[Target, Interval]:
+        """Give the ends around predictions of :meth:`predict`, where there are any."""
+        matrix = self.space.layer_matrix(layers, setting)
+        families = [family_of(layer.type).value for layer in layers]
+        ground = self.ground(setting)
+        found = (
+            (model.record.response.target, model.interval(predicted[model.record.response.target], families, matrix))
+            for model in self.models
+            if model.record.ground is ground
+        )
+        return {target: interval for target, interval in found if interval is not None}
 
 
 def has_response(table: pd.DataFrame, response: Response) -> npt.NDArray[np.bool_]:
@@ -177,15 +225,27 @@ def fit_response(
         jobs=jobs,
     )
     members = tuple(member for member in fitted.bag.members_ if isinstance(member, Booster))
+    intervals = _fit_intervals(part, features, fitted, values, seed) if ground is Ground.EVIDENCE else None
     record = ResponseRecord(
-        response=response,
+        response=fitted.response,
         ground=ground,
         types=tuple(sorted(part["type"].unique())),
         rows=count_rows(part),
         members=len(members),
         out_of_bag=_errors_by_origin(part["origin"].to_numpy(dtype=str), fitted.unseen, values),
+        interval=None if intervals is None else intervals.record,
     )
-    return ResponseModel(record=record, members=members)
+    return ResponseModel(record=record, members=members, spread=None if intervals is None else intervals.spread)
+
+
+def _fit_intervals(
+    table: pd.DataFrame, matrix: Matrix, fitted: FittedBag, values: FloatArray, seed: int
+) -> IntervalModel | None:
+    """Fit intervals to the cross-fit's predictions; None where nothing was held out."""
+    if fitted.unseen is None or not np.isfinite(fitted.unseen).all():
+        return None
+    families = [family_of(kind).value for kind in table["type"]]
+    return fit_intervals(fitted.unseen, values, configurations(table), families, matrix, seed=seed)
 
 
 def _errors_by_origin(

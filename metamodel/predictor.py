@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from metamodel.artefact import Artefact, load_artefact
+from metamodel.conformal import Interval, network_interval
 from metamodel.correction import Correction
 from metamodel.features import largest_live_elements
 from metamodel.interface import FloatArray, LayerCosts, NetworkCosts, Setting
-from metamodel.rows import Infeasible, setting_key
+from metamodel.rows import setting_key
 from metamodel.targets import Target
 from parsers.schema import Layer
+
+THROUGHPUT = "throughput"
 
 _Costs = tuple[float, ...]
 """One layer's costs, in the order of :class:`Target`; NaN for what is not fitted in the setting."""
@@ -26,7 +29,9 @@ class TrainedPredictor:
         manifest = artefact.manifest
         self._model = artefact.layer_model
         self._corrections = {(fit.device, fit.provider, fit.threads): fit for fit in manifest.corrections}
-        self._infeasible = _by_setting(manifest.infeasible)
+        self._feasibility = artefact.feasibility
+        self._outside = manifest.outside
+        self._network_factor = manifest.network_factor
         self._memory_base_mb = manifest.memory_base_mb or 0.0
         self._memory_bases_mb = {
             seen.setting_key: seen.memory_base_mb for seen in manifest.settings if seen.memory_base_mb is not None
@@ -35,9 +40,13 @@ class TrainedPredictor:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Which of ``latency``, ``memory``, ``power`` and ``energy`` it predicts, at least in some settings."""
+        """Which of ``latency``, ``throughput``, ``memory``, ``power`` and ``energy`` it predicts, at least in some settings.
+
+        Throughput is no response of its own: it is what the latency implies.
+        """
         fitted = {model.record.response.target for model in self._model.models}
-        return tuple(target.value for target in Target if target in fitted)
+        names = [target.value for target in Target if target in fitted]
+        return tuple([*names[:1], THROUGHPUT, *names[1:]] if Target.LATENCY in fitted else names)
 
     def predict_layers(self, layers: Sequence[Layer], setting: Setting) -> LayerCosts:
         """Predict each layer's costs, shape (layers,); repeated layers cost one prediction.
@@ -84,6 +93,7 @@ class TrainedPredictor:
             memory_mb = _network_memory_mb(layers, live_elements, self._base_mb(setting)) if feasible else np.inf
         return NetworkCosts(
             latency_ms=latency_ms,
+            latency_interval_ms=self._network_interval(latency_ms),
             memory_mb=memory_mb,
             power_mw=_network_power_mw(costs, latency_ms, energy_mj),
             energy_mj=energy_mj,
@@ -94,14 +104,41 @@ class TrainedPredictor:
         """Find the step from layers to networks that was fitted for a setting; None is the identity."""
         return self._corrections.get((setting.device or "", setting.provider, setting.threads))
 
+    def layer_intervals(self, layers: Sequence[Layer], setting: Setting) -> Mapping[Target, Interval]:
+        """Give the 90 % interval around each layer's cost, where the model has any; ends of shape (layers,)."""
+        costs = self.predict_layers(layers, setting)
+        predicted = {
+            Target.LATENCY: costs.latency_ms,
+            Target.MEMORY: costs.memory_mb,
+            Target.POWER: costs.power_mw,
+            Target.ENERGY: costs.energy_mj,
+        }
+        known = {target: values for target, values in predicted.items() if values is not None}
+        return self._model.intervals(layers, setting, known)
+
+    def layer_reasons(self, layers: Sequence[Layer], setting: Setting) -> list[tuple[str, ...]]:
+        """Say for each layer in what it differs from all that the model was fitted to; nothing for a layer inside."""
+        if self._outside is None:
+            return [()] * len(layers)
+        return self._outside.layer_reasons(layers, self._model.space.layer_matrix(layers, setting))
+
+    def setting_reasons(self, setting: Setting) -> tuple[str, ...]:
+        """Say in what a setting differs from all that the model was fitted to; nothing for one that was seen."""
+        return () if self._outside is None else self._outside.setting_reasons(setting)
+
     def _predict(self, layers: Sequence[Layer], setting: Setting) -> Sequence[_Costs]:
-        predicted = self._model.predict(layers, setting)
+        matrix = self._model.space.layer_matrix(layers, setting)
+        predicted = self._model.predict_described(matrix, setting)
         unknown = np.full(len(layers), np.nan)
         costs = np.column_stack([predicted.get(target, unknown) for target in Target])
-        infeasible = self._infeasible.get(setting_key(setting), frozenset())
-        if infeasible:
-            costs[[layer.key in infeasible for layer in layers]] = np.inf
+        costs[self._feasibility.infeasible(layers, setting, matrix)] = np.inf
         return [tuple(row) for row in costs.tolist()]
+
+    def _network_interval(self, latency_ms: float | None) -> tuple[float, float] | None:
+        if latency_ms is None or self._network_factor is None:
+            return None
+        interval = network_interval(np.array([latency_ms]), self._network_factor)
+        return float(interval.lower[0]), float(interval.upper[0])
 
     def _shares(self, latency_ms: FloatArray, layers: Sequence[Layer], setting: Setting) -> FloatArray:
         correction = self.correction(setting)
@@ -131,10 +168,3 @@ def _network_power_mw(costs: LayerCosts, latency_ms: float | None, energy_mj: fl
     if not np.isfinite(costs.power_mw).all():
         return np.inf
     return float(np.average(costs.power_mw, weights=costs.latency_ms)) if len(costs.power_mw) else 0.0
-
-
-def _by_setting(infeasible: Sequence[Infeasible]) -> Mapping[str, frozenset[str]]:
-    members: dict[str, set[str]] = {}
-    for member in infeasible:
-        members.setdefault(member.setting_key, set()).add(member.layer_key)
-    return {setting: frozenset(keys) for setting, keys in members.items()}

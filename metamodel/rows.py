@@ -84,7 +84,8 @@ class TrainingRows:
     """Executed rows of single layers and blocks, each with a finite positive ``execution_time_ms``."""
     networks: pd.DataFrame
     """``in_network`` rows: they fit the step from layers to networks, never the layers."""
-    infeasible: tuple[Infeasible, ...]
+    tried: pd.DataFrame
+    """Rows of single layers and blocks that were executed or could not be: what tells feasible from infeasible."""
     counts: tuple[RowCount, ...]
     """Of the layers' rows."""
     network_counts: tuple[RowCount, ...]
@@ -118,7 +119,7 @@ def select_rows(tables: Sequence[pd.DataFrame], *, include_virtual: bool = False
     table = keep(table, has_shapes, "an operator without shapes")
     in_network = table["scope"] == Scope.IN_NETWORK.value
     networks, layers = table[in_network], table[~in_network]
-    infeasible = _infeasible(layers)
+    tried = layers[layers["status"].isin([Status.OK.value, *(status.value for status in INFEASIBLE)])]
     layers = layers[~layers["status"].isin([status.value for status in INFEASIBLE])]
     for status in Status:
         if status is not Status.OK and status not in INFEASIBLE:
@@ -133,7 +134,7 @@ def select_rows(tables: Sequence[pd.DataFrame], *, include_virtual: bool = False
     return TrainingRows(
         layers=layers.reset_index(drop=True),
         networks=networks.reset_index(drop=True),
-        infeasible=infeasible,
+        tried=tried.reset_index(drop=True),
         counts=count_rows(layers),
         network_counts=count_rows(networks),
         rejects=tuple(rejects),
@@ -185,22 +186,6 @@ def setting_key(setting: Setting) -> str:
     plain = [float(value) if isinstance(value, int | float) else value for value in context]
     canonical = json.dumps([*plain, setting.provider, setting.threads])
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
-def _infeasible(table: pd.DataFrame) -> tuple[Infeasible, ...]:
-    """Collect B: the (layer, setting) pairs that failed at least once and were never executed."""
-    members: set[tuple[str, str, str]] = set()
-    failures = {status.value for status in INFEASIBLE}
-    for rows, setting in settings_of(table):
-        part = table.iloc[rows]
-        executed = set(part.loc[part["status"] == Status.OK.value, "layer_key"])
-        failed = part[part["status"].isin(failures) & ~part["layer_key"].isin(executed)]
-        key = setting_key(setting)
-        for layer_key, status in zip(failed["layer_key"], failed["status"], strict=True):
-            members.add((str(layer_key), key, str(status)))
-    return tuple(
-        Infeasible(layer_key=layer, setting_key=setting, status=status) for layer, setting, status in sorted(members)
-    )
 
 
 def _cells(table: pd.DataFrame) -> list[dict[str, Value]]:

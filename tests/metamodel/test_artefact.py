@@ -11,7 +11,10 @@ import pytest
 
 from metamodel.artefact import MANIFEST_FILE, check_output, load_artefact, save_artefact
 from metamodel.errors import ModelError, OutputError
+from metamodel.interface import Setting
 from metamodel.predictor import TrainedPredictor
+from metamodel.rows import Ground
+from tests.metamodel.conftest import convolution
 
 
 @pytest.fixture
@@ -42,14 +45,19 @@ def test_a_saved_model_loads_with_the_same_manifest_and_predicts_the_same_to_the
     np.testing.assert_array_equal(after.memory_mb, before.memory_mb)
 
 
-def test_a_model_is_a_manifest_and_one_file_per_member_and_nothing_else(lab_artefact, lab_model):
+def test_a_model_is_a_manifest_one_file_per_member_and_one_per_residual_model_and_nothing_else(lab_artefact, lab_model):
     members = [
         f"{record.response.target}-{record.ground}-{index:02d}.ubj"
         for record in lab_artefact.manifest.responses
         for index in range(record.members)
     ]
+    spreads = [
+        f"{record.response.target}-{record.ground}-spread.ubj"
+        for record in lab_artefact.manifest.responses
+        if record.ground is Ground.EVIDENCE
+    ]
 
-    assert sorted(path.name for path in lab_model.iterdir()) == sorted(["manifest.json", *members])
+    assert sorted(path.name for path in lab_model.iterdir()) == sorted(["manifest.json", *members, *spreads])
     assert [path.name for path in lab_model.parent.iterdir()] == [lab_model.name]
 
 
@@ -155,7 +163,8 @@ def test_a_manifest_edited_by_hand_is_noticed(model):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda document: document.update(format=2), "has format 2; this program reads 1"),
+        (lambda document: document.update(format=3), "has format 3; this program reads 1 to 2"),
+        (lambda document: document.update(format=True), "has format True; this program reads 1 to 2"),
         (lambda document: document["manifest"].update(schema_version=0), "has schema version 0; this program reads 1"),
         (lambda document: document.update(manifest=[]), "has schema version None"),
         (lambda document: document.pop("files"), "is no manifest of a model"),
@@ -179,13 +188,57 @@ def test_a_manifest_that_is_no_manifest_is_one_clear_line(model, content):
     assert "\n" not in str(caught.value)
 
 
-def test_a_manifest_of_other_features_is_refused(lab_artefact, tmp_path):
+def test_a_model_of_features_that_are_computed_no_more_is_refused(lab_artefact, tmp_path):
     names = (*lab_artefact.manifest.feature_names, "phase_of_the_moon")
     other = replace(lab_artefact, manifest=replace(lab_artefact.manifest, feature_names=names))
     save_artefact(other, tmp_path / "model")
 
-    with pytest.raises(ModelError, match="fitted to other features than this program computes"):
+    with pytest.raises(
+        ModelError, match="fitted to the feature 'phase_of_the_moon', which this program does not compute"
+    ):
         load_artefact(tmp_path / "model")
+
+
+def test_a_model_of_fewer_features_than_are_computed_today_sees_only_those(lab_artefact, tmp_path, bench, setting):
+    names = tuple(name for name in lab_artefact.manifest.feature_names if name != "winograd")
+    other = replace(lab_artefact, manifest=replace(lab_artefact.manifest, feature_names=names))
+    save_artefact(other, tmp_path / "model")
+    layers = bench.layers(5)
+
+    (latency, *_) = load_artefact(tmp_path / "model").models
+
+    matrix = lab_artefact.manifest.space.layer_matrix(layers, setting)
+    column = lab_artefact.manifest.space.names.index("winograd")
+    assert latency.columns == tuple(place for place in range(matrix.shape[1]) if place != column)
+
+
+FORMAT_1 = Path(__file__).parent / "artefacts" / "format-1"
+
+
+def test_a_model_that_an_earlier_release_wrote_predicts_what_it_predicted_then(bench):
+    wanted = json.loads(FORMAT_1.with_name("format-1-predictions.json").read_text())
+    layers = [layer for network in bench.networks(3, layers=7).values() for layer in network][:6]
+    crashed = convolution(4096, in_channels=4096)
+
+    predictor = TrainedPredictor(load_artefact(FORMAT_1))
+
+    for device, context in (("phone", bench.phone), ("low", bench.slow_phone)):
+        costs = predictor.predict_layers([*layers, crashed], Setting(context=context, device=device))
+        for name, values in wanted[device].items():
+            then = [np.inf if value is None else value for value in values]
+            np.testing.assert_allclose(getattr(costs, name), then, rtol=1e-6)
+
+
+def test_a_model_of_an_earlier_release_says_what_it_does_not_know(bench):
+    artefact = load_artefact(FORMAT_1)
+    predictor = TrainedPredictor(artefact)
+    setting = Setting(context=bench.phone, device="phone")
+
+    assert predictor.layer_intervals(bench.layers(2), setting) == {}
+    assert predictor.predict_network(bench.layers(2), setting).latency_interval_ms is None
+    assert predictor.layer_reasons(bench.layers(2), setting) == [(), ()]
+    assert artefact.manifest.parent is None
+    assert artefact.manifest.feasibility.reason == "the model is of format 1, which had known members only"
 
 
 def test_no_path_is_read_from_the_manifest(model):

@@ -210,7 +210,7 @@ def test_a_setting_is_answered_by_the_ground_that_its_rows_or_its_device_stand_o
         "modelled, other threads": True,
         "unknown": False,
     }
-    assert predictor.targets == ("latency", "memory", "power")
+    assert predictor.targets == ("latency", "throughput", "memory", "power")
 
 
 def test_formulas_alone_answer_everywhere(fit, bench):

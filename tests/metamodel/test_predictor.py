@@ -25,7 +25,7 @@ def infeasible(bench):
 def test_the_loaded_predictor_is_what_the_search_was_promised(lab_model):
     predictor: Predictor = load_predictor(lab_model)
 
-    assert predictor.targets == ("latency", "memory")
+    assert predictor.targets == ("latency", "throughput", "memory")
 
 
 def test_unseen_layers_are_predicted_near_the_law(predictor, bench, setting):

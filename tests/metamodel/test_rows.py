@@ -89,22 +89,21 @@ def test_a_row_that_cannot_be_trusted_is_left_out_under_its_status(bench, status
 @pytest.mark.parametrize(
     "status", [Status.UNSUPPORTED, Status.FALLBACK, Status.OUT_OF_MEMORY, Status.CRASHED, Status.TIMED_OUT]
 )
-def test_a_layer_that_could_not_be_executed_is_a_member_of_b_in_its_setting(bench, status):
+def test_a_layer_that_could_not_be_executed_was_tried_and_is_not_fitted_to(bench, status):
     good, bad = bench.layers(2)
 
     rows = select_rows([bench.frame([bench.row(good), bench.failed_row(bad, status)])])
 
-    (member,) = rows.infeasible
-    assert (member.layer_key, member.status) == (bad.key, status.value)
-    assert member.setting_key == setting_key(Setting(context=bench.phone))
+    assert list(rows.tried["layer_key"]) == [good.key, bad.key]
+    assert list(rows.layers["layer_key"]) == [good.key]
 
 
-def test_a_layer_that_failed_once_and_was_executed_once_is_feasible(bench):
-    (layer,) = bench.layers(1)
+def test_a_row_that_says_nothing_of_a_layer_being_executable_was_not_tried(bench):
+    good, lost = bench.layers(2)
 
-    rows = select_rows([bench.frame([bench.failed_row(layer, Status.CRASHED), bench.row(layer)])])
+    rows = select_rows([bench.frame([bench.row(good), bench.row(lost, status=Status.LOST)])])
 
-    assert rows.infeasible == ()
+    assert list(rows.tried["layer_key"]) == [good.key]
 
 
 def test_rows_from_inside_a_network_are_kept_apart_from_layers(bench):
