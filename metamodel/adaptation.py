@@ -34,7 +34,8 @@ import numpy as np
 import numpy.typing as npt
 
 from metamodel.features import LAYER_NUMBERS, Matrix
-from metamodel.interface import FloatArray
+from metamodel.interface import FloatArray, Setting
+from metamodel.targets import Target
 
 IntArray = npt.NDArray[np.intp]
 
@@ -138,6 +139,46 @@ class Adaptation:
 
     def _measured(self) -> FloatArray:
         return self._covariance(np.array(self.support)) + self.noise * np.eye(len(self.support))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredLayer:
+    """A layer that was measured on the new phone."""
+
+    layer_key: str
+    type: str
+    measured: float
+    """In the response's unit."""
+    before: float
+    """What the model said without the adaptation."""
+    after: float
+    """What it says with it."""
+    left_out: float | None
+    """What it would say, had this layer not been measured; None where it is the only one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneAdaptation:
+    """An adaptation of one response to one phone, and what it rests on."""
+
+    target: Target
+    device: str
+    provider: str
+    threads: int
+    setting_key: str
+    layers: tuple[MeasuredLayer, ...]
+    adaptation: Adaptation
+
+    def applies(self, setting: Setting, key: str) -> bool:
+        """Tell whether it speaks for a setting: the same context, or the same device by name; ``key`` is the setting's."""
+        same_device = (setting.device, setting.provider, setting.threads) == (self.device, self.provider, self.threads)
+        return key == self.setting_key or same_device
+
+    @property
+    def expected_error_percent(self) -> float | None:
+        """Median error on measured layers, each predicted from the others; None where there is one alone."""
+        errors = [abs(one.left_out / one.measured - 1) for one in self.layers if one.left_out is not None]
+        return 100 * float(np.median(errors)) if errors else None
 
 
 def fit_adaptation(

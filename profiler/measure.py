@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from parsers.schema import Row
+from parsers.schema import Context, Layer, Row
 from parsers.stats import parse_campaign, write_stats
 from profiler.campaign import Patience, Report
 from profiler.device import Conditions, Device
@@ -21,12 +21,13 @@ from profiler.errors import (
     RunnerBuildError,
     StorageFullError,
 )
+from profiler.job_plans import fingerprint
 from profiler.local import LocalDevice
 from profiler.power import attach_monitor, parse_power_option
 from profiler.rack import Shortfall, collect_rack
 from profiler.settings import CampaignSettings
 from profiler.store import CampaignStore
-from profiler.suite import Suite
+from profiler.suite import Suite, load_suite, suite_from_layers
 
 HOST = "host"
 """The name by which this machine is asked for."""
@@ -175,6 +176,42 @@ def measure_suite(
         rejects=parsed.rejects,
         shortfalls=shortfalls,
     )
+
+
+def measure_chosen(
+    choose: Callable[[Sequence[Layer], Context], Sequence[int]],
+    *,
+    device: str,
+    candidates: Path | None = None,
+    provider: str = "cpu",
+    threads: int = 1,
+    runs: Path,
+    report: Report = lambda _: None,
+) -> Measured:
+    """Measure a few layers of many on one device: those that ``choose`` names once it is known what the device is.
+
+    Args:
+        choose: takes the candidates and the device's context, gives the indices of the layers to measure.
+        device: ``host``, or a phone's serial.
+        candidates: a layers file; without one, the layers of the suite ``paper``.
+        provider: the execution provider to ask for.
+        threads: of the provider.
+        runs: the folder of all campaigns.
+        report: called after every run.
+
+    Raises:
+        ProfilerError: the device is not there or cannot measure, or there are no candidates.
+    """
+    suite = suite_from_layers(candidates) if candidates else load_suite("paper")
+    settings = CampaignSettings(
+        suite="calibration", suite_sha256=fingerprint(suite), device=device, provider=provider, threads=threads
+    )
+    bench = open_bench(settings, runs=runs)
+    (opened,) = bench.open_devices(bench.store)
+    chosen = choose([part.layer for part in suite.layers], opened.facts().context)
+    few = replace(suite, name="calibration", layers=tuple(suite.layers[index] for index in chosen))
+    settings = replace(settings, suite_sha256=fingerprint(few))
+    return measure_suite(few, settings, open_bench(settings, runs=runs), report=report)
 
 
 def _absent(
