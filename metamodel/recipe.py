@@ -87,6 +87,7 @@ class FittedBag:
 
     bag: BagOfBoosted
     response: Response
+    """As it was learned: with the rates that the rows told."""
     unseen: FloatArray | None
     """Each row predicted by members that saw no row of its group, in the response's unit, shape (rows,), NaN where there
     are none; None where the bag was not judged."""
@@ -163,6 +164,7 @@ def fit_bag(
     """
     cases = cases_of(places, values)
     described = matrix[cases.first_row]
+    response = response.fitted_to(described, cases.response, cases.weight)
     bag = new_bag(seed, judged=judged, recipe=recipe, jobs=jobs).fit(
         described,
         response.encode(cases.response, described),

@@ -1,20 +1,22 @@
 """The response variables, and the scale on which the trees see them.
 
 A layer's costs span five orders of magnitude and errors are judged relatively, so trees learn logarithms. For latency
-and energy they learn the logarithm of how far a layer is from its roofline, and for memory how far from the bytes it must
-hold: what is known goes into an *offset*, what is not is learned. (On published phone measurements of unseen layers the
-roofline offset took the error of one XGBoost from 12.6 to 9.4 %, and from 15.1 to 11.6 %; a bag's likewise.)
+and energy they learn the logarithm of how far a layer is from what the setting's rates lead to expect
+(:mod:`metamodel.offset`), and for memory how far from the bytes it must hold: what is known goes into an *offset*, what is
+not is learned. Where rows are too few to tell the rates, and in models of earlier releases, declared rates stand in: the
+offset is the roofline.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from metamodel.features import NUMBERS, ROOFLINE, Matrix
 from metamodel.interface import FloatArray
+from metamodel.offset import FittedOffset, fit_offset
 
 
 class Target(StrEnum):
@@ -39,9 +41,23 @@ class Response:
     """Turns the feature's unit into the response's."""
     offset_floor: float = 0.0
     """Added to it: what the smallest layer costs, so that a layer without work is not infinitely far from it."""
+    fitted: FittedOffset | None = None
+    """Takes the roofline's place once rows have told the rates."""
+
+    def fitted_to(self, matrix: Matrix, values: FloatArray, weight: FloatArray) -> Response:
+        """Give the response as it is learned from some cases: against the rates that they tell, if there is a roofline.
+
+        Args:
+            matrix: features of the cases, shape (cases, features).
+            values: their positive responses, shape (cases,).
+            weight: shape (cases,).
+        """
+        return replace(self, fitted=fit_offset(matrix, values, weight)) if self.offset_feature == ROOFLINE else self
 
     def offset(self, matrix: Matrix) -> FloatArray:
         """Give each row's offset, shape (rows,), to be added to what the trees predict."""
+        if self.fitted is not None:
+            return np.log(self.fitted.of(matrix))
         if self.offset_feature is None:
             return np.zeros(len(matrix))
         known = matrix[:, NUMBERS.index(self.offset_feature)].astype(np.float64)

@@ -28,6 +28,7 @@ from metamodel.conformal import Interval, IntervalModel, fit_intervals
 from metamodel.evaluation.samples import Rows, Samples
 from metamodel.interface import FloatArray
 from metamodel.recipe import RECIPE, FittedBag, Judged, cases_of, fit_bag
+from metamodel.targets import Response
 
 
 class Learner(Protocol):
@@ -54,12 +55,14 @@ class LogRatio:
 
     regressor: Any
     takes_weights: bool = True
+    response: Response | None = None
 
     def fit(self, samples: Samples) -> LogRatio:
         """Learn from samples."""
         unique, truth, weight = once_each(samples)
         matrix = samples.matrix[unique]
-        wanted = samples.response.encode(truth, matrix)
+        self.response = samples.response.fitted_to(matrix, truth, weight)
+        wanted = self.response.encode(truth, matrix)
         if self.takes_weights:
             self.regressor.fit(matrix, wanted, **_weights(self.regressor, weight))
         else:
@@ -67,9 +70,15 @@ class LogRatio:
         return self
 
     def predict(self, samples: Samples) -> FloatArray:
-        """Predict the response of samples, shape (n,)."""
+        """Predict the response of samples, shape (n,).
+
+        Raises:
+            NotFittedError: nothing was learned yet.
+        """
+        if self.response is None:
+            raise NotFittedError("The learner has not learned anything yet; call fit first.")
         learned = np.asarray(self.regressor.predict(samples.matrix), dtype=np.float64)
-        return samples.response.decode(learned, samples.matrix)
+        return self.response.decode(learned, samples.matrix)
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ def test_a_whole_number_is_read_where_a_fraction_belongs():
         (tuple[RowCount, ...], {}, "table must be a list"),
         (tuple[int, ...], [1, 2.5], r"table\[1\] must be of type int, not 2.5"),
         (Target, "beauty", "table must be one of latency, memory, power, energy, not 'beauty'"),
-        (Response, None, "table must hold column, offset_feature"),
+        (Response, None, "table must hold column, fitted, offset_feature"),
     ],
 )
 def test_a_value_of_another_shape_is_named_with_its_place(kind, value, message):

@@ -44,3 +44,16 @@ def test_decoding_inverts_encoding(one: Response):
     matrix = np.repeat(matrix_with(roofline_ms=0.25, bytes=5e5), 3, axis=0)
 
     np.testing.assert_allclose(one.decode(one.encode(values, matrix), matrix), values, rtol=1e-12)
+
+
+def test_rates_that_rows_tell_take_the_roofline_s_place_where_there_is_a_roofline():
+    matrix = np.repeat(matrix_with(roofline_ms=1.0), 40, axis=0)
+    matrix[:, NUMBERS.index("bytes")] = np.geomspace(1e3, 1e7, 40)
+    values = 1e-6 * matrix[:, NUMBERS.index("bytes")].astype(np.float64) + 0.01
+
+    latency = response(Target.LATENCY).fitted_to(matrix, values, np.ones(40))
+    power = response(Target.POWER).fitted_to(matrix, values, np.ones(40))
+
+    np.testing.assert_allclose(latency.encode(values, matrix), 0, atol=0.05)
+    np.testing.assert_allclose(latency.decode(latency.encode(values, matrix), matrix), values, rtol=1e-12)
+    assert power is response(Target.POWER)
