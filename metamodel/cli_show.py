@@ -1,0 +1,67 @@
+"""``metamodel show`` and ``metamodel export``: what a model folder is, and its bags for other runtimes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metamodel.errors import ModelError
+
+_MODEL = Path("models/default")
+_ModelOption = Annotated[Path, typer.Option("--model", help="Folder of the model.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``metamodel``."""
+    app.command("show")(show_command)
+    app.command("export")(export_command)
+
+
+def show_command(
+    model: _ModelOption = _MODEL,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+) -> None:
+    """Say what a model is: what it stands on, what it predicts, how well, and whether its files are whole."""
+    from metamodel.model_card import card_json, model_card, read_card
+
+    card = read_card(model)
+    if as_json:
+        print(json.dumps(card_json(card)))
+        return
+    import sys
+
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(model_card(card))
+
+
+def export_command(
+    onnx: Annotated[Path, typer.Option("--onnx", help="File to write.")],
+    model: _ModelOption = _MODEL,
+    target: Annotated[str, typer.Option("--target", help="latency, memory, power or energy.")] = "latency",
+    ground: Annotated[
+        str | None, typer.Option("--ground", help="evidence or formula; evidence, where the model has it.")
+    ] = None,
+) -> None:
+    """Write the whole bag of one response as one ONNX file, checked in ONNX Runtime against the bag."""
+    from metamodel.artefact import load_artefact
+    from metamodel.export import check_against_bag, onnx_of, save_onnx
+
+    artefact = load_artefact(model)
+    bags = {(one.record.response.target.value, one.record.ground.value): one for one in artefact.models}
+    grounds = (ground,) if ground else ("evidence", "formula")
+    bag = next((bags[target, one] for one in grounds if (target, one) in bags), None)
+    if bag is None:
+        wanted = f"{target} from {ground}" if ground else target
+        known = ", ".join(f"{one} from {basis}" for one, basis in bags)
+        raise ModelError(f"{model} has no bag for {wanted}. It has {known}.")
+    written = onnx_of(bag, artefact.manifest.space.names)
+    difference = check_against_bag(written, bag)
+    save_onnx(written, onnx)
+    print(
+        f"{onnx}: {target} from {bag.record.ground.value}, {len(bag.members)} members, "
+        f"{len(artefact.manifest.space.names)} features; within {difference:.1e} of the bag (relative)"
+    )
