@@ -24,6 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 from xgboost import XGBRegressor
 
+from metamodel.bag import BagOfBoosted
 from metamodel.conformal import Interval, IntervalModel, fit_intervals
 from metamodel.evaluation.samples import Rows, Samples
 from metamodel.interface import FloatArray
@@ -181,6 +182,18 @@ LearnerMaker = Callable[[int], Learner]
 """Makes a learner from a seed."""
 
 
+def _bob_mlp(seed: int) -> Learner:
+    bag = BagOfBoosted(
+        base="mlp",
+        sampling="all",
+        growth="out_of_bag",  # which tells nothing of members that see all rows: the bag grows to its full size
+        max_members=RECIPE.members,
+        min_members=RECIPE.members,
+        seed=seed,
+    )
+    return LogRatio(bag)
+
+
 def _xgboost(seed: int) -> Learner:
     return LogRatio(XGBRegressor(n_jobs=1, random_state=seed))
 
@@ -212,6 +225,7 @@ def _mlp(seed: int) -> Learner:
 LEARNERS: Mapping[str, LearnerMaker] = MappingProxyType(
     {
         "bob": Bob,
+        "bob-mlp": _bob_mlp,
         "xgboost": _xgboost,
         "xgboost-tuned": _xgboost_tuned,
         "forest": _forest,
