@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from bench_graph_network import main
+from bench_graph_network import Score, main, verdict
 
 
 @pytest.fixture
@@ -28,13 +28,45 @@ def run(tmp_path, monkeypatch, capsys):
 
 
 def test_both_are_fitted_to_the_same_networks_and_get_a_line_each(run):
-    title, heads, *lines = run("--cost", "some_ms", "--training", "40", "--seeds", "1", "--epochs", "1", "--pruned")
+    title, heads, *lines = run("--cost", "some_ms", "--training", "40", "--seeds", "2", "--epochs", "1", "--pruned")
 
-    assert title == "some_ms: 40 training networks, 20 test networks, 1 seeds; GCN: 1 epochs, batches of 30"
+    assert title == "40 training networks, 20 test networks, 2 seeds; GCN: 1 epochs, batches of 30"
     assert heads.split()[:3] == ["±10", "%", "[%]"]
-    assert [line[:12].rstrip() for line in lines] == ["twin", "B-o-B", "GCN", "GCN, pruned"]
-    assert lines[0].split()[1:3] == ["100.0", "100.0"]
-    assert [line.count("±") for line in lines[1:]] == [6, 6, 6]
+    assert [line[:12].rstrip() for line in lines[:6]] == [
+        "some_ms",
+        "twin",
+        "B-o-B",
+        "B-o-B, depth",
+        "GCN",
+        "GCN, pruned",
+    ]
+    assert lines[1].split()[1:3] == ["100.0", "100.0"]
+    assert [line.count("±") for line in lines[2:6]] == [6, 6, 6, 6]
+    assert [line.split(":")[0] for line in lines[6:]] == ["  B-o-B", "  B-o-B, depth"]
+
+
+def scored(within_10, predict_ms):
+    return Score(within_10=within_10, within_5=0, spearman=0, predict_ms=predict_ms, bulk_us=0, fit_s=0)
+
+
+@pytest.mark.parametrize(
+    ("of_bag", "said"),
+    [
+        ([90, 92], "matches: +1.0 ± 12.7 points within ±10 %; at 0.25 of the GCN's time (within a third)"),
+        ([99, 99], "is better: +9.0 ± 0.0 points within ±10 %; at 0.25 of the GCN's time (within a third)"),
+        ([80, 80], "is worse: -10.0 ± 0.0 points within ±10 %; at 0.25 of the GCN's time (within a third)"),
+    ],
+)
+def test_the_claim_is_judged_by_paired_differences_and_their_interval(of_bag, said):
+    graph = [scored(90, 4), scored(90, 4)]
+
+    assert verdict([scored(within_10, 1) for within_10 in of_bag], graph) == said
+
+
+def test_one_seed_judges_nothing():
+    said = verdict([scored(91, 2)], [scored(90, 4)])
+
+    assert said == "+1.0 points within ±10 %, one seed judges nothing; at 0.50 of the GCN's time (more than a third)"
 
 
 @pytest.mark.parametrize(
