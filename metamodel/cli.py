@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metamodel import cli_evaluate, cli_show
+from metamodel import cli_calibrate, cli_evaluate, cli_show
 from metamodel.errors import MetamodelError
 from parsers.console import progress, run_command
 from parsers.errors import ParsersError
@@ -29,6 +29,7 @@ app = typer.Typer(
 
 cli_evaluate.register(app)
 cli_show.register(app)
+cli_calibrate.register(app)
 
 DEFAULT_MODEL = Path("models/default")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -85,16 +86,15 @@ def predict_command(
     """Predict what each layer of a network, and the network, would cost on a device."""
     if (tier is None) == (device_config is None):
         raise typer.BadParameter("give either --tier or --device-config")
-    from metamodel.artefact import load_artefact
     from metamodel.features import evicted_mb
     from metamodel.interface import Setting
-    from metamodel.predictor import TrainedPredictor
-    from metamodel.report import Prediction, prediction_json, prediction_table
+    from metamodel.prediction_report import predict, prediction_json, prediction_table
+    from metamodel.predictor import load_trained_predictor
     from parsers.device_config import load_device_config
     from parsers.network import read_network, require_shapes
 
     config = load_device_config(tier or device_config or "")
-    artefact = load_artefact(model)
+    predictor = load_trained_predictor(model)
     read = require_shapes(read_network(network))
     layers = [item.layer for item in read.layers]
     setting = Setting(
@@ -104,16 +104,7 @@ def predict_command(
         device=config.name,
         evicted_mb=evicted_mb(layers, config.context, live_elements=read.peak_live_elements),
     )
-    predictor = TrainedPredictor(artefact)
-    prediction = Prediction(
-        network=read,
-        device=config,
-        setting=setting,
-        costs=predictor.predict_network(layers, setting, live_elements=read.peak_live_elements),
-        correction=predictor.correction(setting),
-        ground=artefact.layer_model.ground(setting),
-        manifest=artefact.manifest,
-    )
+    prediction = predict(predictor, read, config, setting)
     if as_json:
         print(json.dumps(prediction_json(prediction)))
     else:

@@ -12,7 +12,7 @@ from metamodel.conformal import Interval, network_interval
 from metamodel.correction import Correction
 from metamodel.features import largest_live_elements
 from metamodel.interface import FloatArray, LayerCosts, NetworkCosts, Setting
-from metamodel.rows import setting_key
+from metamodel.rows import Ground, setting_key
 from metamodel.targets import Target
 from parsers.schema import Layer
 
@@ -27,6 +27,7 @@ class TrainedPredictor:
 
     def __init__(self, artefact: Artefact) -> None:
         manifest = artefact.manifest
+        self.manifest = manifest
         self._model = artefact.layer_model
         self._corrections = {(fit.device, fit.provider, fit.threads): fit for fit in manifest.corrections}
         self._feasibility = artefact.feasibility
@@ -103,6 +104,10 @@ class TrainedPredictor:
     def correction(self, setting: Setting) -> Correction | None:
         """Find the step from layers to networks that was fitted for a setting; None is the identity."""
         return self._corrections.get((setting.device or "", setting.provider, setting.threads))
+
+    def ground(self, setting: Setting) -> Ground:
+        """Tell what a prediction in a setting stands on: measurements, or a formula's rows."""
+        return self._model.ground(setting)
 
     def layer_intervals(self, layers: Sequence[Layer], setting: Setting) -> Mapping[Target, Interval]:
         """Give the 90 % interval around each layer's cost, where the model has any; ends of shape (layers,)."""

@@ -1,53 +1,24 @@
-"""What the command line says about a fit and about a prediction: tables for a person, JSON for a program."""
+"""What the command line says about a fit, for a person."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from metamodel.correction import Correction
 from metamodel.evaluate import Evaluation, NoiseCeiling
-from metamodel.interface import FloatArray, NetworkCosts, Setting
-from metamodel.manifest import Manifest, to_json
+from metamodel.manifest import Manifest
 from metamodel.model import ResponseRecord
-from metamodel.rows import Ground, RowCount, setting_key
-from parsers.device_config import DeviceConfig
-from parsers.network import Network
-from parsers.schema import Layer, Origin
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """A network's predicted costs, and what they stand on."""
-
-    network: Network
-    device: DeviceConfig
-    setting: Setting
-    costs: NetworkCosts
-    correction: Correction | None
-    ground: Ground
-    manifest: Manifest
-
-    @property
-    def unknown_types(self) -> tuple[str, ...]:
-        """Layer types that no fitted row of the ground has: their predictions are guesses."""
-        fitted = {kind for record in self.manifest.responses if record.ground is self.ground for kind in record.types}
-        return tuple(sorted({item.layer.type for item in self.network.layers} - fitted))
-
-    @property
-    def rows_in_setting(self) -> tuple[RowCount, ...]:
-        """Fitted rows of this very context, provider and thread count."""
-        key = setting_key(self.setting)
-        return tuple(count for seen in self.manifest.settings if seen.setting_key == key for count in seen.rows)
+from metamodel.rows import RowCount
+from parsers.schema import Origin
 
 
 def fit_summary(manifest: Manifest) -> RenderableType:
     """Say what a model stands on and how good it is, origin by origin."""
     parts: list[RenderableType] = [_rows_table(manifest), *_left_out(manifest), _responses_table(manifest.responses)]
+    parts += _intervals(manifest)
     parts += [f"Not fitted: {reason}." for reason in manifest.missing]
     if manifest.evaluations:
         parts.append(_evaluations_table(manifest.evaluations))
@@ -58,90 +29,6 @@ def fit_summary(manifest: Manifest) -> RenderableType:
     if identity:
         parts.append(f"No whole network was measured on {', '.join(identity)}: there, layers add up uncorrected.")
     return Group(*parts)
-
-
-def prediction_table(prediction: Prediction) -> RenderableType:
-    """Show each layer's costs and the network's."""
-    costs = prediction.costs
-    columns = [column for column in _columns(costs) if column.layers is not None]
-    table = Table(title=f"{prediction.network.name} on {prediction.device.title}", title_justify="left")
-    for heading in ("layer", "type", "input → output"):
-        table.add_column(heading, overflow="fold")
-    for column in columns:
-        table.add_column(column.title, justify="right")
-    for row, item in enumerate(prediction.network.layers):
-        cells = (_number(column.at(row)) for column in columns)
-        table.add_row(item.name, item.layer.type, _shapes(item.layer), *cells)
-    table.add_section()
-    layers = f"{len(prediction.network.layers)} layers"
-    table.add_row("network", layers, "", *(_number(column.network) for column in columns))
-    return Group(table, *_caveats(prediction))
-
-
-def prediction_json(prediction: Prediction) -> dict[str, object]:
-    """Lay a prediction out for a program; an infinite cost (an infeasible layer) is null, and ``feasible`` tells."""
-    columns = _columns(prediction.costs)
-    latency_ms = prediction.costs.layers.latency_ms
-    feasible = [latency_ms is None or math.isfinite(latency_ms[row]) for row in range(len(prediction.network.layers))]
-    return {
-        "network": prediction.network.name,
-        "device": prediction.device.name,
-        "provider": prediction.setting.provider,
-        "threads": prediction.setting.threads,
-        "feasible": all(feasible),
-        **{column.key: _finite(column.network) for column in columns},
-        "correction": "identity" if prediction.correction is None else "fitted",
-        "ground": prediction.ground.value,
-        "rows_in_setting": to_json(prediction.rows_in_setting),
-        "rows": to_json(prediction.manifest.rows),
-        "unknown_types": list(prediction.unknown_types),
-        "layers": [
-            {
-                "name": item.name,
-                "type": item.layer.type,
-                "feasible": feasible[row],
-                **{column.key: _finite(column.at(row)) for column in columns},
-            }
-            for row, item in enumerate(prediction.network.layers)
-        ],
-    }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Column:
-    """One cost: of every layer, and of the network."""
-
-    key: str
-    title: str
-    layers: FloatArray | None
-    network: float | None
-
-    def at(self, row: int) -> float | None:
-        return None if self.layers is None else float(self.layers[row])
-
-
-def _columns(costs: NetworkCosts) -> tuple[_Column, ...]:
-    layers = costs.layers
-    own_ms = None if layers.latency_ms is None else float(layers.latency_ms.sum())
-    return (
-        _Column(key="own_latency_ms", title="own ms", layers=layers.latency_ms, network=own_ms),
-        _Column(key="latency_ms", title="in network ms", layers=layers.network_latency_ms, network=costs.latency_ms),
-        _Column(key="memory_mb", title="memory MB", layers=layers.memory_mb, network=costs.memory_mb),
-        _Column(key="power_mw", title="power mW", layers=layers.power_mw, network=costs.power_mw),
-        _Column(key="energy_mj", title="energy mJ", layers=layers.energy_mj, network=costs.energy_mj),
-    )
-
-
-def _caveats(prediction: Prediction) -> Iterator[str]:
-    """Say what a prediction stands on, and where it is a guess."""
-    in_setting = _rows_text(prediction.rows_in_setting) or "none: this setting was never measured or modelled"
-    yield f"Rows in this setting: {in_setting}. Rows in all: {_rows_text(prediction.manifest.rows)}."
-    if prediction.correction is None:
-        yield f"No whole network was measured on {prediction.device.name}: layers add up uncorrected."
-    if prediction.unknown_types:
-        yield f"Never seen in fitting, so a guess: {', '.join(prediction.unknown_types)}."
-    if prediction.ground is Ground.FORMULA:
-        yield "Learned from a formula's rows: no evidence about any phone."
 
 
 def _rows_table(manifest: Manifest) -> Table:
@@ -156,14 +43,43 @@ def _rows_table(manifest: Manifest) -> Table:
 
 def _left_out(manifest: Manifest) -> Iterator[str]:
     if manifest.infeasible:
-        yield f"Infeasible pairs of layer and setting (the set B): {len(manifest.infeasible)}."
+        yield f"Infeasible pairs of layer and setting (the set B): {len(manifest.infeasible)}. {_likely(manifest)}"
     for reject in manifest.rejects:
         yield f"Left out: {reject.rows} × {reject.reason}."
 
 
+def _likely(manifest: Manifest) -> str:
+    """Say whether likely members of B are told beside the known ones."""
+    calibration = manifest.feasibility.calibration
+    if calibration is None:
+        return f"Likely ones are not told: {manifest.feasibility.reason}."
+    return (
+        f"Likely ones are told: {calibration.detection_rate:.0%} of failures of unseen layers are found, at a false-alarm rate of "
+        f"{manifest.feasibility.false_alarm_rate:.0%}."
+    )
+
+
+def _intervals(manifest: Manifest) -> Iterator[str]:
+    """Say around which responses there are intervals, and on how many layer configurations they stand."""
+    for record in manifest.responses:
+        interval = record.interval
+        if interval is not None:
+            own = ", ".join(family.family for family in interval.families) or "none"
+            wide = "" if interval.quantile is not None else "; too few for a finite one"
+            yield (
+                f"{1 - interval.alpha:.0%} intervals of {record.response.target.value}: by cross-fit on "
+                f"{interval.configurations} layer configurations; families with a quantile of their own: {own}{wide}."
+            )
+    factor = manifest.network_factor
+    if factor is not None:
+        yield f"A network's latency, in 90 of 100: predicted ÷ {factor:.3f} to × {factor:.3f}, by held-out networks."
+    elif manifest.evaluations:
+        yield "A network's latency has no interval: too few networks were held out."
+
+
 def _responses_table(responses: Sequence[ResponseRecord]) -> Table:
     table = Table(title="Bags, and their error on rows that their members did not see", title_justify="left")
-    for heading in ("response", "members", "origin", "rows", "out-of-bag MAPE", "median"):
+    for heading in ("response", "members", "origin", "rows", "MAPE", "median"):
         table.add_column(heading, justify="left" if heading in {"response", "origin"} else "right")
     for record in responses:
         for place, error in enumerate(record.out_of_bag):
@@ -221,20 +137,6 @@ def _ceiling(ceiling: NoiseCeiling) -> str:
     return f"{ceiling.mape_percent:.2f} % ({ceiling.source}, {ceiling.basis} {unit})"
 
 
-def _rows_text(counts: Sequence[RowCount]) -> str:
+def rows_text(counts: Sequence[RowCount]) -> str:
+    """Count rows by origin and device kind, in words."""
     return ", ".join(f"{count.rows} {count.origin} ({count.device_kind})" for count in counts)
-
-
-def _shapes(layer: Layer) -> str:
-    inputs = " ".join("×".join(map(str, shape)) for shape in layer.input_shapes)
-    return f"{inputs} → {'×'.join(map(str, layer.output_shape))}"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if math.isfinite(value) else "infeasible"
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from metamodel.errors import TableError
+from metamodel.fit import prepare
 from metamodel.units import check_units
 from parsers.schema import Execution, Origin, Scope, Status
-from parsers.stats import read_stats
+from parsers.stats import read_stats, write_stats
 
 
 @pytest.fixture
@@ -110,3 +111,12 @@ def test_the_repositorys_own_table_passes():
     path = Path(__file__).parents[2] / "datasets" / "stats.parquet"
 
     check_units(read_stats(path), name=path.name)
+
+
+def test_a_table_in_another_unit_is_never_fitted_to(bench, large, tmp_path):
+    times = [1000 * bench.true_latency_ms(layer, bench.phone) for layer in large]
+    rows = [bench.row(layer, execution_time_ms=time) for layer, time in zip(large, times, strict=True)]
+    write_stats(rows, tmp_path / "lab.parquet")
+
+    with pytest.raises(TableError, match=r"lab.parquet: execution_time_ms of phone"):
+        prepare([tmp_path / "lab.parquet"])
