@@ -86,6 +86,8 @@ class _Run:
     test: Rows
     prediction: FloatArray
     interval: Interval | None
+    never_seen: npt.NDArray[np.bool_]
+    """Which of the tested samples have a configuration that no training sample has, shape (tested,)."""
     predict_us: float
 
     def scores(self, samples: Samples, kept: npt.NDArray[np.bool_] | None = None) -> Scores:
@@ -93,7 +95,7 @@ class _Run:
         here = np.ones(len(self.test), dtype=bool) if kept is None else kept
         interval = self.interval and Interval(lower=self.interval.lower[here], upper=self.interval.upper[here])
         truth, prediction = samples.truth[self.test[here]], self.prediction[here]
-        return score(truth, prediction, interval=interval, predict_us=self.predict_us)
+        return score(truth, prediction, interval=interval, never_seen=self.never_seen[here], predict_us=self.predict_us)
 
 
 def hold(samples: Samples, plan: Plan, *, workers: int, advance: Advance) -> Contest:
@@ -154,6 +156,7 @@ def _run(samples: Samples, name: str, fold: Fold, seed: int) -> _Run:
         test=fold.test,
         prediction=prediction,
         interval=learner.interval(tested, prediction) if isinstance(learner, Cautious) else None,
+        never_seen=~np.isin(tested.configuration, samples.configuration[fold.train]),
         predict_us=took_us / max(1, len(fold.test)),
     )
 

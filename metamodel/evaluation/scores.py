@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from metamodel.conformal import Interval, coverage_percent, mean_width_percent
@@ -44,6 +45,8 @@ class Scores:
     """Share of samples inside their 90 % interval, in percent; NaN of a learner that gives none."""
     width_90: float
     """Mean width of the intervals, % of the prediction."""
+    never_seen_mape: float
+    """MAPE of the samples whose configuration no training row has, on any device; NaN where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +58,23 @@ class Figure:
 
 
 def score(
-    truth: FloatArray, prediction: FloatArray, *, interval: Interval | None = None, predict_us: float = float("nan")
+    truth: FloatArray,
+    prediction: FloatArray,
+    *,
+    interval: Interval | None = None,
+    never_seen: npt.NDArray[np.bool_] | None = None,
+    predict_us: float = float("nan"),
 ) -> Scores:
-    """Score positive predictions of positive truths, both of shape (n,), and the 90 % intervals around them."""
+    """Score positive predictions of positive truths.
+
+    Args:
+        truth: shape (n,).
+        prediction: shape (n,).
+        interval: 90 % intervals around the predictions, ends of shape (n,).
+        never_seen: which samples have no twin among those that were learned from, shape (n,).
+        predict_us: time to predict one, µs.
+    """
+    new = np.zeros(len(truth), dtype=bool) if never_seen is None else never_seen
     ape = 100 * np.abs(prediction / truth - 1)
     return Scores(
         mape=float(ape.mean()),
@@ -71,6 +88,7 @@ def score(
         predict_us=predict_us,
         coverage_90=float("nan") if interval is None else coverage_percent(interval, truth),
         width_90=float("nan") if interval is None else mean_width_percent(interval, prediction),
+        never_seen_mape=float(ape[new].mean()) if new.any() else float("nan"),
     )
 
 

@@ -65,7 +65,7 @@ def test_an_unseen_phone_is_a_fold(bench, rows):
 
 
 def test_an_unknown_learner_is_refused_with_those_there_are():
-    with pytest.raises(TableError, match=r"No model 'oracle' to compare. Known: bob, xgboost"):
+    with pytest.raises(TableError, match=r"No model 'oracle' to compare. Known: bob, bob-mlp"):
         Plan(protocol=Protocol.UNSEEN_LAYERS, learners=("bob", "oracle"))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from metamodel.conformal import Interval
 from metamodel.evaluation.samples import select_samples
 from metamodel.evaluation.scores import figures, network_sum_mape, noise_ceiling, paired_difference, score
 from metamodel.targets import RESPONSES
@@ -81,3 +82,21 @@ def test_a_lead_is_the_mean_difference_with_its_interval():
     assert lead["mean"] == pytest.approx(-1.5)
     assert lead["low"] == pytest.approx(-1.5 - half, rel=0.01)
     assert lead["high"] == pytest.approx(-1.5 + half, rel=0.01)
+
+
+def test_what_has_no_twin_in_training_is_scored_alone_too():
+    truth, prediction = np.array([1.0, 1.0, 1.0]), np.array([1.1, 1.2, 1.3])
+
+    scores = score(truth, prediction, never_seen=np.array([False, True, True]))
+
+    assert scores.mape == pytest.approx(20)
+    assert scores.never_seen_mape == pytest.approx(25)
+    assert np.isnan(score(truth, prediction, never_seen=np.zeros(3, dtype=bool)).never_seen_mape)
+
+
+def test_intervals_are_scored_by_how_many_truths_they_hold_and_how_wide_they_are():
+    truth, prediction = np.array([1.0, 2.0]), np.array([1.0, 4.0])
+
+    scores = score(truth, prediction, interval=Interval(lower=prediction * 0.9, upper=prediction * 1.2))
+
+    assert (scores.coverage_90, scores.width_90) == (pytest.approx(50), pytest.approx(30))
