@@ -83,7 +83,8 @@ class TrainingRows:
     layers: pd.DataFrame
     """Executed rows of single layers and blocks, each with a finite positive ``execution_time_ms``."""
     networks: pd.DataFrame
-    """``in_network`` rows: they fit the step from layers to networks, never the layers."""
+    """Our own ``in_network`` rows: they fit the step from layers to networks, never the layers. Imported ones are layers: no
+    isolated rows stand beside them."""
     tried: pd.DataFrame
     """Rows of single layers and blocks that were executed or could not be: what tells feasible from infeasible."""
     counts: tuple[RowCount, ...]
@@ -117,7 +118,9 @@ def select_rows(tables: Sequence[pd.DataFrame], *, include_virtual: bool = False
     table = keep(table, table["scope"] != Scope.NETWORK.value, "a whole network of which no layer is known")
     has_shapes = table["input_volume"].notna() & table["layer_key"].notna()
     table = keep(table, has_shapes, "an operator without shapes")
-    in_network = table["scope"] == Scope.IN_NETWORK.value
+    # Operators that somebody timed within their networks and published are all that such a table tells of its layers.
+    published = table["origin"] == Origin.IMPORTED.value
+    in_network = (table["scope"] == Scope.IN_NETWORK.value) & ~published
     networks, layers = table[in_network], table[~in_network]
     tried = layers[layers["status"].isin([Status.OK.value, *(status.value for status in INFEASIBLE)])]
     layers = layers[~layers["status"].isin([status.value for status in INFEASIBLE])]

@@ -116,6 +116,17 @@ def test_rows_from_inside_a_network_are_kept_apart_from_layers(bench):
     assert rows.networks["scope"].tolist() == [Scope.IN_NETWORK.value] * 3
 
 
+def test_published_rows_from_inside_a_network_are_layers(bench):
+    rows = [
+        replace(row, provenance=replace(row.provenance, origin=Origin.IMPORTED))
+        for row in bench.in_network_rows("net", bench.layers(3), wall_ms=5.0)
+    ]
+
+    selected = select_rows([bench.frame(rows)])
+
+    assert (len(selected.layers), len(selected.networks)) == (3, 0)
+
+
 def test_blocks_are_layers(bench):
     row = replace(bench.row(bench.convolution(8)), execution=Execution(scope=Scope.BLOCK))
 
