@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,17 @@ if TYPE_CHECKING:
     from metamodel.evaluation.contest import Contest
     from metamodel.evaluation.scores import Figure
 
-_SHOWN = ("mape", "median_ape", "within_10", "r2", "r2_log", "spearman", "network_sum_mape", "predict_us")
+_SHOWN = {
+    "mape": "MAPE %",
+    "median_ape": "median %",
+    "r2": "R²",
+    "r2_log": "log R²",
+    "spearman": "Spearman",
+    "network_sum_mape": "sums %",
+    "coverage_90": "in 90 %",
+    "width_90": "width %",
+}
+"""What the table shows of the figures, and what it calls them; the document has the rest."""
 
 
 def register(app: typer.Typer) -> None:
@@ -130,19 +141,31 @@ def _write(document: dict[str, Any], path: Path) -> None:
 def _show(contest: Contest) -> None:
     import sys
 
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=_title(contest))
-    for name in ("model", *_SHOWN, "first − this, MAPE"):
+    first = next(iter(contest.standings))
+    table = Table(title=_title(contest), box=SIMPLE, padding=(0, 1, 0, 0))
+    for name in ("model", *_SHOWN.values(), f"− {first}'s"):
         table.add_column(name, justify="left" if name == "model" else "right")
     ceiling = contest.noise_ceiling
     table.add_row("noise ceiling", *(_number(ceiling.get(name)) for name in _SHOWN), "", style="dim")
     for name, standing in contest.standings.items():
-        lead = standing.lead
-        told = f"{lead['mean']:+.2f} [{lead['low']:+.2f}, {lead['high']:+.2f}]" if lead else ""
-        table.add_row(name, *(_told(standing.figures[item]) for item in _SHOWN), told)
-    Console(width=None if sys.stdout.isatty() else 180, highlight=False).print(table)
+        figures = [
+            _with_spread(standing.figures[item]) if item == "mape" else _number(standing.figures[item].mean)
+            for item in _SHOWN
+        ]
+        table.add_row(name, *figures, _lead(standing.lead))
+    Console(width=None if sys.stdout.isatty() else 100, highlight=False).print(table)
+
+
+def _lead(lead: Mapping[str, float] | None) -> str:
+    """Say how far a learner's MAPE is from the first's, with half the 95 % interval; "ties" where that holds 0."""
+    if lead is None:
+        return ""
+    told = f"{-lead['mean']:+.3g}±{lead['high'] - lead['mean']:.2g}"
+    return f"{told} ties" if lead["low"] <= 0 <= lead["high"] else told
 
 
 def _title(contest: Contest) -> str:
@@ -150,8 +173,8 @@ def _title(contest: Contest) -> str:
     return f"{contest.plan.protocol.value}, {contest.target}: {contest.rows} rows of {devices}; mean ± sd over folds × seeds"
 
 
-def _told(figure: Figure) -> str:
-    return "" if figure.mean is None else f"{figure.mean:.3g} ± {figure.sd:.2g}"
+def _with_spread(figure: Figure) -> str:
+    return "" if figure.mean is None else f"{figure.mean:.3g}±{figure.sd:.2g}"
 
 
 def _number(value: float | None) -> str:
