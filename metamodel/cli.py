@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metamodel import cli_calibrate, cli_evaluate, cli_show
+from metamodel import cli_calibrate, cli_evaluate, cli_report, cli_show
 from metamodel.errors import MetamodelError
 from parsers.console import progress, run_command
 from parsers.errors import ParsersError
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 
 cli_evaluate.register(app)
+cli_report.register(app)
 cli_show.register(app)
 cli_calibrate.register(app)
 
