@@ -42,7 +42,12 @@ class Artefact:
     @property
     def layer_model(self) -> LayerModel:
         """What predicts layers."""
-        return LayerModel(space=self.manifest.space, models=self.models, settings=self.manifest.settings)
+        return LayerModel(
+            space=self.manifest.space,
+            models=self.models,
+            settings=self.manifest.settings,
+            adaptations=self.manifest.adaptations,
+        )
 
 
 def save_artefact(artefact: Artefact, folder: Path) -> None:

@@ -6,6 +6,7 @@
     ├── TableError       the tables hold nothing that a predictor could be fitted to
     ├── ModelError       a model folder is absent, incomplete, edited or of another version
     ├── OutputError      the model folder cannot be written
+    ├── MeasuringError   a phone that is to be calibrated cannot be measured
     └── CompileError     a bag's boosters do more than the compiled form can hold
 """
 
@@ -26,6 +27,10 @@ class ModelError(MetamodelError):
 
 class OutputError(MetamodelError):
     """The model folder cannot be written."""
+
+
+class MeasuringError(MetamodelError):
+    """A phone that is to be calibrated cannot be measured; the profiler's words."""
 
 
 class CompileError(MetamodelError):

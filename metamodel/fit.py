@@ -153,6 +153,7 @@ def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advanc
         evaluations=(),
         tables=prepared.tables,
         parent=None,
+        adaptations=(),
     )
     return Artefact(manifest=manifest, models=models, feasibility=feasibility)
 

@@ -56,6 +56,7 @@ def _from_1(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
         "feasibility": _UNKNOWN_FEASIBILITY,
         "outside": None,
         "parent": None,
+        "adaptations": [],
     }
 
 

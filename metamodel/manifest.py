@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
+from metamodel.adaptation import PhoneAdaptation
 from metamodel.correction import Correction
 from metamodel.errors import ModelError
 from metamodel.evaluate import Evaluation
@@ -76,6 +77,8 @@ class Manifest:
     tables: tuple[ParentTable, ...]
     parent: str | None
     """SHA-256 of the manifest of the model that this one was made from; None for one that was fitted."""
+    adaptations: tuple[PhoneAdaptation, ...]
+    """Phones that were learned from a few layers each, since the bags were fitted."""
 
     @property
     def network_factor(self) -> float | None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from xgboost import Booster
 
+from metamodel.adaptation import PhoneAdaptation
 from metamodel.bag import predict_mean
 from metamodel.compiled import CompiledBag, compile_bag
 from metamodel.conformal import Interval, IntervalModel, IntervalRecord, fit_intervals
@@ -117,16 +118,18 @@ class LayerModel:
     space: FeatureSpace
     models: tuple[ResponseModel, ...]
     settings: tuple[SettingRecord, ...]
+    adaptations: tuple[PhoneAdaptation, ...] = ()
 
     def ground(self, setting: Setting) -> Ground:
-        """Tell which ground a setting stands on: that of its rows, else of its device's, else measurements.
+        """Tell which ground a setting stands on: that of its rows, else of its device's, else measurements, as where one adapted.
 
         A model without any bag on that ground answers from the other.
         """
         key = setting_key(setting)
         in_setting = {seen.ground for seen in self.settings if seen.setting_key == key}
         on_device = {seen.ground for seen in self.settings if seen.device == setting.device}
-        wanted = in_setting or on_device or {Ground.EVIDENCE}
+        adapted = {Ground.EVIDENCE for one in self.adaptations if one.applies(setting, key)}
+        wanted = adapted or in_setting or on_device or {Ground.EVIDENCE}
         ground = Ground.EVIDENCE if Ground.EVIDENCE in wanted else Ground.FORMULA
         fitted = {model.record.ground for model in self.models}
         return ground if ground in fitted else fitted.pop()
@@ -141,13 +144,21 @@ class LayerModel:
         return self.predict_described(self.space.layer_matrix(layers, setting), setting)
 
     def predict_described(self, matrix: Matrix, setting: Setting) -> Mapping[Target, FloatArray]:
-        """Predict the same from the layers' features, shape (layers, features)."""
+        """Predict the same from the layers' features, shape (layers, features); a phone's adaptation is in it."""
         ground = self.ground(setting)
         return {
-            model.record.response.target: model.predict(matrix)
+            model.record.response.target: self._adapted(model, matrix, setting)
             for model in self.models
             if model.record.ground is ground
         }
+
+    def _adapted(self, model: ResponseModel, matrix: Matrix, setting: Setting) -> FloatArray:
+        predicted, key = model.predict(matrix), setting_key(setting)
+        for one in self.adaptations:
+            if one.target is model.record.response.target and one.applies(setting, key) and len(predicted):
+                shift: FloatArray = one.adaptation.shift(matrix, self.space.names, np.log(predicted))
+                return predicted * np.exp(shift)
+        return predicted
 
     def intervals(
         self, layers: Sequence[Layer], setting: Setting, predicted: Mapping[Target, FloatArray]

@@ -18,6 +18,7 @@ from profiler.errors import (
     DeviceBusyError,
     DeviceGoneError,
     DeviceNotReadyError,
+    ProfilerError,
     RunnerBuildError,
     StorageFullError,
 )
@@ -36,6 +37,9 @@ ALL = "all"
 
 PASSING = (DeviceGoneError, DeviceNotReadyError, DeviceBusyError, StorageFullError)
 """What is wrong with a device for now: it leaves a campaign incomplete, and the same command finishes it later."""
+
+TROUBLE = ProfilerError
+"""Whatever can go wrong while measuring, for callers in other packages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

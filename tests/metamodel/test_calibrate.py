@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from metamodel.artefact import load_artefact
+from metamodel.calibrate import calibrate_by_rows
+from metamodel.cli import main
+from metamodel.errors import TableError
+from metamodel.interface import Setting, load_predictor
+from parsers.schema import Execution
+from parsers.stats import rows_to_frame, write_stats
+
+FACTOR = 2.5
+
+
+@pytest.fixture
+def new_phone(bench):
+    """A phone of which no attribute tells that it is slower than the law, and fifty of its layers."""
+    return replace(bench.phone, clock_freq_ghz=2.0), list(dict.fromkeys(bench.layers(50)))
+
+
+@pytest.fixture
+def new_rows(bench, new_phone):
+    context, layers = new_phone
+    return [
+        bench.row(
+            layer,
+            context=context,
+            device="new",
+            execution_time_ms=FACTOR * bench.true_latency_ms(layer, context),
+            peak_memory_mb=None,
+        )
+        for layer in layers
+    ]
+
+
+@pytest.fixture
+def calibrate(monkeypatch, capsys):
+    """Run the command; gives exit code, standard output and standard error."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["metamodel", "calibrate", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return ended.value.code or 0, told.out, told.err
+
+    return run
+
+
+def median_error(model, layers, setting, truth):
+    predicted = load_predictor(model).predict_layers(layers, setting).latency_ms
+    return float(np.median(np.abs(predicted / truth - 1)))
+
+
+def test_ten_of_a_phone_s_layers_bring_the_others_right_and_leave_other_phones_alone(
+    bench, lab_model, new_phone, new_rows, tmp_path, calibrate, setting
+):
+    context, layers = new_phone
+    rows, adapted = tmp_path / "rows.parquet", tmp_path / "adapted"
+    write_stats(new_rows, rows)
+
+    code, out, _ = calibrate("--rows", rows, "--model", lab_model, "-o", adapted, "-k", 10, "--json")
+
+    told = json.loads(out)
+    there = Setting(context=context, device="new")
+    truth = np.array([FACTOR * bench.true_latency_ms(layer, context) for layer in layers])
+    assert code == 0
+    assert [(one["target"], len(one["layers"])) for one in told["phones"]] == [("latency", 10)]
+    assert told["others"]["layers"] == len(layers) - 10
+    assert median_error(lab_model, layers, there, truth) > 0.4
+    assert median_error(adapted, layers, there, truth) < 0.2
+    assert told["others"]["median_ape_after"] < told["others"]["median_ape_before"] / 2
+    assert np.array_equal(
+        load_predictor(adapted).predict_layers(layers, setting).latency_ms,
+        load_predictor(lab_model).predict_layers(layers, setting).latency_ms,
+    )
+
+
+def test_the_adapted_model_remembers_its_parent_and_what_was_measured(lab_model, new_rows, tmp_path, calibrate):
+    rows, adapted = tmp_path / "rows.parquet", tmp_path / "adapted"
+    write_stats(new_rows, rows)
+
+    calibrate("--rows", rows, "--model", lab_model, "-o", adapted, "-k", 5)
+
+    manifest = load_artefact(adapted).manifest
+    assert manifest.parent == hashlib.sha256((lab_model / "manifest.json").read_bytes()).hexdigest()
+    (record,) = manifest.adaptations
+    times = {row.layer.key: row.measurement.execution_time_ms for row in new_rows}
+    assert {one.layer_key: one.measured for one in record.layers} == {
+        one.layer_key: pytest.approx(times[one.layer_key]) for one in record.layers
+    }
+    assert record.expected_error_percent is not None
+
+
+def test_a_second_calibration_takes_the_place_of_the_first(lab_artefact, new_rows):
+    table = rows_to_frame(new_rows)
+    first = calibrate_by_rows(lab_artefact, "a", table, device=None, count=5, seed=0)
+    again = calibrate_by_rows(first.artefact, "b", table, device=None, count=8, seed=0)
+    directly = calibrate_by_rows(lab_artefact, "b", table, device=None, count=8, seed=0)
+
+    assert again.artefact.manifest == directly.artefact.manifest
+
+
+def test_times_of_layers_that_are_not_chosen_change_nothing_that_is_learned(lab_artefact, new_rows):
+    table = rows_to_frame(new_rows)
+    honest = calibrate_by_rows(lab_artefact, "a", table, device=None, count=6, seed=0)
+    chosen = {one.layer_key for one in honest.adaptations[0].layers}
+    table.loc[~table["layer_key"].isin(chosen), "execution_time_ms"] *= 7
+
+    assert calibrate_by_rows(lab_artefact, "a", table, device=None, count=6, seed=0).adaptations == honest.adaptations
+
+
+def test_repetitions_of_a_layer_count_once_at_their_median(bench, lab_artefact, new_phone, new_rows):
+    context, layers = new_phone
+    twice = [
+        bench.row(layers[0], context=context, device="new", execution_time_ms=time, peak_memory_mb=None)
+        for time in (1.0, 3.0)
+    ]
+
+    calibration = calibrate_by_rows(
+        lab_artefact, "a", rows_to_frame([*twice, *new_rows[1:3]]), device=None, count=3, seed=0
+    )
+
+    assert calibration.others_after_percent is None
+    assert {one.layer_key: one.measured for one in calibration.adaptations[0].layers}[layers[0].key] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--device", "nobody"), "No row is of device 'nobody'. Devices of the rows: new."),
+        (("-k", "51"), "usable layers, but 51 are asked for"),
+    ],
+)
+def test_rows_that_do_not_serve_are_refused_in_one_line(lab_model, new_rows, tmp_path, calibrate, words, message):
+    rows = tmp_path / "rows.parquet"
+    write_stats(new_rows, rows)
+
+    code, out, err = calibrate("--rows", rows, "--model", lab_model, "-o", tmp_path / "adapted", *words)
+
+    assert (code, out) == (1, "")
+    assert message in " ".join(err.split())
+    assert not (tmp_path / "adapted").exists()
+
+
+def test_settings_that_the_model_cannot_adapt_are_refused(lab_artefact, new_rows):
+    foreign = [replace(row, execution=Execution(provider="npu", threads=1)) for row in new_rows]
+    mixed = [*new_rows[:5], replace(new_rows[5], execution=Execution(threads=4))]
+    strangers = [*new_rows, replace(new_rows[0], provenance=replace(new_rows[0].provenance, device="other"))]
+
+    for rows, message in (
+        (foreign, "The model never saw provider 'npu', so that nothing can be adapted. It knows cpu."),
+        (mixed, "of several settings"),
+        (strangers, r"of several devices \(new, other\); name one with --device"),
+    ):
+        with pytest.raises(TableError, match=message):
+            calibrate_by_rows(lab_artefact, "a", rows_to_frame(rows), device=None, count=3, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--device", "all"), "One phone is calibrated at a time, not 'all'"),
+        (("--device", "host", "--provider", "npu"), "The model never saw provider 'npu'"),
+        (("--device", "host", "--layers", "nowhere.json"), "nowhere.json"),
+        (("--device", "host", "-k", "100000"), "but 100000 are asked for"),
+    ],
+)
+def test_a_device_that_cannot_be_measured_is_refused_in_one_line(lab_model, tmp_path, calibrate, words, message):
+    code, _, err = calibrate("--model", lab_model, "-o", tmp_path / "adapted", "--runs", tmp_path / "runs", *words)
+
+    assert code == 1
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err
+    assert not (tmp_path / "adapted").exists()
+
+
+def test_this_machine_is_measured_and_adapted_to(lab_model, tmp_path, calibrate):
+    adapted = tmp_path / "adapted"
+
+    code, out, err = calibrate(
+        "--device", "host", "-k", 3, "--model", lab_model, "-o", adapted, "--runs", tmp_path / "runs"
+    )
+
+    assert code == 0, err
+    assert "Expected error of latency" in out
+    (record,) = (one for one in load_artefact(adapted).manifest.adaptations if one.target == "latency")
+    assert len(record.layers) == 3
