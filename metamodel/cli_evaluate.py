@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metamodel.evaluation.contest import Contest
     from metamodel.evaluation.scores import Figure
 
+_CEILING = "noise ceiling"
 _SHOWN = {
     "mape": "MAPE %",
     "median_ape": "median %",
@@ -147,17 +148,18 @@ def _show(contest: Contest) -> None:
 
     first = next(iter(contest.standings))
     table = Table(title=_title(contest), box=SIMPLE, padding=(0, 1, 0, 0))
-    for name in ("model", *_SHOWN.values(), f"− {first}'s"):
-        table.add_column(name, justify="left" if name == "model" else "right")
+    table.add_column("model", min_width=len(_CEILING), no_wrap=True)
+    for name in (*_SHOWN.values(), f"− {first}'s"):
+        table.add_column(name, justify="right")
     ceiling = contest.noise_ceiling
-    table.add_row("noise ceiling", *(_number(ceiling.get(name)) for name in _SHOWN), "", style="dim")
+    table.add_row(_CEILING, *(_number(ceiling.get(name)) for name in _SHOWN), "", style="dim")
     for name, standing in contest.standings.items():
         figures = [
             _with_spread(standing.figures[item]) if item == "mape" else _number(standing.figures[item].mean)
             for item in _SHOWN
         ]
         table.add_row(name, *figures, _lead(standing.lead))
-    Console(width=None if sys.stdout.isatty() else 100, highlight=False).print(table)
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
 
 
 def _lead(lead: Mapping[str, float] | None) -> str:
