@@ -19,8 +19,9 @@ from parsers.stats import write_stats
 
 
 @pytest.fixture
-def metamodel(monkeypatch, capsys):
-    """Runs a command line; gives its exit code, standard output and standard error."""
+def metamodel(monkeypatch, capsys, quick):
+    """Runs a command line, with quick fits; gives its exit code, standard output and standard error."""
+    monkeypatch.setattr("metamodel.recipe.RECIPE", quick)
 
     def metamodel(*arguments):
         monkeypatch.setattr(sys, "argv", ["metamodel", *map(str, arguments)])

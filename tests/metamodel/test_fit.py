@@ -23,10 +23,10 @@ def quietly(done, note):
 
 
 @pytest.fixture
-def fit(tmp_path):
+def fit(quick, tmp_path):
     def fit(rows, *, seed=0):
         write_stats(rows, tmp_path / "stats.parquet")
-        return fit_artefact(prepare([tmp_path / "stats.parquet"]), seed=seed, workers=2, advance=quietly)
+        return fit_artefact(prepare([tmp_path / "stats.parquet"]), seed=seed, workers=2, advance=quietly, recipe=quick)
 
     return fit
 
