@@ -257,11 +257,11 @@ def coverage(samples: Samples, prediction: FloatArray) -> Mapping[int, float]:
                 prediction[seen],
                 learned.truth,
                 learned.configuration,
-                learned.family,
+                learned.family.tolist(),
                 learned.matrix,
                 alpha=1 - level / 100,
             )
-            interval = model.interval(prediction[test], held.family, held.matrix)
+            interval = model.interval(prediction[test], held.family.tolist(), held.matrix)
             finite &= bool(np.isfinite(interval.upper).all())
             shares[test] = coverage_percent(interval, held.truth)
         if finite:

@@ -15,7 +15,6 @@ from metamodel.interface import FloatArray
 _INK, _BLUE, _ORANGE, _GREY = "#22252b", "#2f6db3", "#b34700", "#6b747d"
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
-    "text.parse_math": False,  # a device's name may hold dollar signs
     "axes.edgecolor": _GREY,
     "axes.labelcolor": _INK,
     "axes.titlelocation": "left",
@@ -49,6 +48,10 @@ def response_plot(truth: FloatArray, predictions: Mapping[str, FloatArray], unit
             panel.plot([low, high], [low, high], color=_ORANGE, linewidth=1.2)
             panel.scatter(truth, values, s=7, color=_BLUE, alpha=0.35, linewidths=0)
             panel.set(title=name, xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.yaxis.set_major_formatter("{x:g}")
+            panel.minorticks_off()
+            panel.tick_params(labelbottom=True, labelleft=True)
         for panel in panels[len(predictions) :]:
             panel.set_visible(False)
         figure.supxlabel(f"true [{unit}]")
