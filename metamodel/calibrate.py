@@ -7,6 +7,7 @@ stay as they are: the new artefact holds the adaptation beside them, and the dig
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from metamodel.interface import FloatArray, Setting
 from metamodel.model import LayerModel, has_response, response_values
 from metamodel.rows import Ground, grounds, select_rows, setting_key, settings_of
 from metamodel.targets import RESPONSES, Response, Target
-from parsers.schema import Context, Layer
+from parsers.schema import Context, Layer, Status
 from parsers.stats import read_stats
 from profiler.measure import ALL, TROUBLE, measure_chosen
 
@@ -148,8 +149,12 @@ def calibrate_by_measuring(
         raise MeasuringError(str(error)) from error
     cases = _cases(artefact, read_stats(measured.stats_path), None)
     if len(cases.rows) < count:
-        reasons = "; ".join(measured.rejects) or f"the others' statuses stand in {measured.stats_path}"
-        raise TableError(f"{len(cases.rows)} of {count} layers could be measured: {reasons}. Say the same again.")
+        failed = Counter(row.measurement.status.value for row in measured.rows if row.measurement.status != Status.OK)
+        reasons = ", ".join([*(f"{rows} {status}" for status, rows in failed.items()), *measured.rejects])
+        raise TableError(
+            f"{len(cases.rows)} of {count} layers could be measured ({reasons}); let nothing else run there, or give a "
+            f"smaller -k, and say it again. What came back is in {measured.stats_path}."
+        )
     return _adapt(artefact, parent, cases, maps[-1], np.arange(len(cases.rows)))
 
 

@@ -215,7 +215,8 @@ def measure_chosen(
     chosen = choose([part.layer for part in suite.layers], opened.facts().context)
     few = replace(suite, name="calibration", layers=tuple(suite.layers[index] for index in chosen))
     settings = replace(settings, suite_sha256=fingerprint(few))
-    return measure_suite(few, settings, open_bench(settings, runs=runs), report=report)
+    # A calibration that was disturbed is measured anew: it is over in seconds.
+    return measure_suite(few, settings, open_bench(settings, runs=runs), fresh=True, report=report)
 
 
 def _absent(

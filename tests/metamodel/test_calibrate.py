@@ -13,8 +13,9 @@ from metamodel.calibrate import calibrate_by_rows
 from metamodel.cli import main
 from metamodel.errors import TableError
 from metamodel.interface import Setting, load_predictor
-from parsers.schema import Execution
+from parsers.schema import Execution, Status
 from parsers.stats import rows_to_frame, write_stats
+from profiler.measure import Measured
 
 FACTOR = 2.5
 
@@ -182,14 +183,53 @@ def test_a_device_that_cannot_be_measured_is_refused_in_one_line(lab_model, tmp_
     assert not (tmp_path / "adapted").exists()
 
 
-def test_this_machine_is_measured_and_adapted_to(lab_model, tmp_path, calibrate):
-    adapted = tmp_path / "adapted"
+@pytest.fixture
+def measuring(monkeypatch, bench, new_phone, tmp_path):
+    """A bench that measures the chosen layers, each of which ends with a status in turn."""
+    context, layers = new_phone
+    chosen = []
 
-    code, out, err = calibrate(
-        "--device", "host", "-k", 3, "--model", lab_model, "-o", adapted, "--runs", tmp_path / "runs"
-    )
+    def stand_in(statuses):
+        def measure(choose, **_):
+            chosen.extend(layers[index] for index in choose(layers, context))
+            rows = [
+                bench.row(layer, context=context, device="new", peak_memory_mb=None)
+                if statuses[place % len(statuses)] is Status.OK
+                else bench.failed_row(layer, statuses[place % len(statuses)], context=context)
+                for place, layer in enumerate(chosen)
+            ]
+            rows = [replace(row, provenance=replace(row.provenance, device="new")) for row in rows]
+            path = tmp_path / "stats.parquet"
+            write_stats(rows, path)
+            return Measured(campaign="calibration", stats_path=path, rows=tuple(rows), rejects=())
 
-    assert code == 0, err
-    assert "Expected error of latency" in out
-    (record,) = (one for one in load_artefact(adapted).manifest.adaptations if one.target == "latency")
-    assert len(record.layers) == 3
+        monkeypatch.setattr("metamodel.calibrate.measure_chosen", measure)
+        return chosen
+
+    return stand_in
+
+
+def test_the_layers_that_were_chosen_and_no_others_are_measured_and_adapted_to(
+    lab_model, tmp_path, calibrate, measuring
+):
+    chosen = measuring([Status.OK])
+
+    code, out, _ = calibrate("--device", "SERIAL", "-k", 4, "--model", lab_model, "-o", tmp_path / "adapted")
+
+    (record,) = load_artefact(tmp_path / "adapted").manifest.adaptations
+    assert code == 0
+    assert "Expected error of latency on new" in out
+    assert {one.layer_key for one in record.layers} == {layer.key for layer in chosen}
+    assert len(chosen) == 4
+
+
+def test_a_layer_that_could_not_be_measured_is_told_with_its_status_and_nothing_is_written(
+    lab_model, tmp_path, calibrate, measuring
+):
+    measuring([Status.OK, Status.OK, Status.CONTENDED])
+
+    code, _, err = calibrate("--device", "SERIAL", "-k", 3, "--model", lab_model, "-o", tmp_path / "adapted")
+
+    assert code == 1
+    assert "2 of 3 layers could be measured (1 contended)" in " ".join(err.split())
+    assert not (tmp_path / "adapted").exists()
