@@ -5,8 +5,7 @@
 Ten XGBoost members of 300 trees of depth 6 are fitted to made layers on five made phones, described by the metamodel's own
 features, about 80 columns; both sides then predict from the same boosters and the same rows, on one thread, turn by turn.
 Times are of the processor, medians, so that a busy machine does not bend a ratio; a turn is ten calls in a row, or one where
-caches are to be cold. The last line is the whole way from layers to costs that a search goes today, through
-``TrainedPredictor``: features, XGBoost's own prediction, and what is remembered. Half a minute on an idle core.
+caches are to be cold. The last lines are the whole way from layers to times, features included. Half a minute on an idle core.
 """
 
 from __future__ import annotations
@@ -24,18 +23,12 @@ from sklearn.ensemble import BaggingRegressor
 from threadpoolctl import threadpool_limits
 from xgboost import XGBRegressor
 
-from metamodel.artefact import Artefact
 from metamodel.bag import predict_mean
 from metamodel.compiled import CompiledBag, compile_bag
 from metamodel.features import FeatureSpace, Vocabulary
 from metamodel.interface import Setting
-from metamodel.manifest import Manifest, Versions
-from metamodel.model import ResponseModel, ResponseRecord
-from metamodel.predictor import TrainedPredictor
-from metamodel.rows import Ground
-from metamodel.targets import RESPONSES
 from parsers.roofline import roofline_ms
-from parsers.schema import SCHEMA_VERSION, Context, Layer
+from parsers.schema import Context, Layer
 
 NETWORK = 60
 """Layers of a network."""
@@ -68,11 +61,7 @@ def main() -> None:
         compare("with cold caches", bag, peer, new[:1], rounds=rounds, calls=1, bar=None)
         compare(f"{NETWORK} new layers", bag, peer, new[:NETWORK], rounds=rounds, calls=10, bar=4)
         compare(f"{len(new)} new layers", bag, peer, new, rounds=3, calls=1, bar=None)
-        record = ResponseRecord(
-            response=RESPONSES[0], ground=Ground.EVIDENCE, types=(), rows=(), members=len(members), out_of_bag=()
-        )
-        model = ResponseModel(record=record, members=tuple(members))
-        print_predictor(model, random, settings[0], rounds=rounds)
+        print_whole_way(bag, random, settings[0], rounds=rounds)
 
 
 def space() -> FeatureSpace:
@@ -170,47 +159,21 @@ def compare(
     )
 
 
-def print_predictor(bag: ResponseModel, random: np.random.Generator, setting: Setting, *, rounds: int) -> None:
-    """Print what a search waits for: from layers to costs, features included, and each layer remembered."""
+def print_whole_way(bag: CompiledBag, random: np.random.Generator, setting: Setting, *, rounds: int) -> None:
+    """Print what new layers cost from layers to times, and their features' part in it."""
     layers = [made_layer(random) for _ in range(NETWORK)]
-    added = [[*layers, made_layer(random)] for _ in range(rounds)]
-    known = predictor_of(bag)
-    known.predict_layers(layers, setting)
-    longer = iter(added)
-    new_ms, again_ms, added_ms = medians_ms(
-        [
-            lambda: predictor_of(bag).predict_layers(layers, setting),
-            lambda: known.predict_layers(layers, setting),
-            lambda: known.predict_layers(next(longer), setting),
-        ],
-        rounds=rounds,
-    )
-    print(
-        f"layers to costs: {NETWORK} new {new_ms:.3f} ms, the same again {again_ms:.3f} ms, with one more {added_ms:.3f} ms"
-    )
-
-
-def predictor_of(bag: ResponseModel) -> TrainedPredictor:
-    """Make a predictor that remembers nothing yet."""
-    manifest = Manifest(
-        schema_version=SCHEMA_VERSION,
-        versions=Versions(autocomet="", numpy="", pandas="", scikit_learn="", xgboost=""),
-        seed=0,
-        space=space(),
-        feature_names=space().names,
-        responses=(bag.record,),
-        missing=(),
-        rows=(),
-        network_rows=(),
-        rejects=(),
-        infeasible=(),
-        corrections=(),
-        settings=(),
-        memory_base_mb=None,
-        evaluations=(),
-        tables=(),
-    )
-    return TrainedPredictor(Artefact(manifest=manifest, models=(bag,)))
+    of = space()
+    for count in (1, NETWORK):
+        part = layers[:count]
+        features_ms, whole_ms = medians_ms(
+            [
+                lambda part=part: of.layer_matrix(part, setting),
+                lambda part=part: bag.predict(of.layer_matrix(part, setting)),
+            ],
+            rounds=rounds,
+            calls=10,
+        )
+        print(f"layers to times: {count} new {whole_ms:.3f} ms, of which features {features_ms:.3f} ms")
 
 
 def medians_ms(sides: Sequence[Callable[[], object]], *, rounds: int, calls: int = 1) -> list[float]:
