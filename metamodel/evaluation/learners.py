@@ -1,6 +1,6 @@
 """What competes: B-o-B and its peers, all on the same rows, features, targets and weights.
 
-Every learner sees each configuration on a device once, at the median of its repetitions, with weight √n, and learns the
+Every learner sees each configuration in a setting once, at the median of its repetitions, with weight √n, and learns the
 logarithm of how far the response is from its offset (:meth:`metamodel.targets.Response.encode`). Only what does the learning
 differs. Peers that know no missing values get the median and a column that says so; those that live on distances and
 products get logarithms of what spans decades.
@@ -134,29 +134,29 @@ class Bob:
 
 @dataclass(slots=True)
 class FlopsLine:
-    """A straight line through log FLOPs and log response, one per device; the naive predictor of the field."""
+    """A straight line through log FLOPs and log response, one per setting; the naive predictor of the field."""
 
     seed: int = 0
     everywhere: Any = None
-    lines: dict[str, Any] = field(default_factory=dict)
+    lines: dict[int, Any] = field(default_factory=dict)
 
     def fit(self, samples: Samples) -> FlopsLine:
         """Learn from samples."""
         unique, truth, weight = once_each(samples)
-        flops, device = _log_flops(samples)[unique], samples.device[unique]
+        flops, setting = _log_flops(samples)[unique], samples.setting[unique]
         self.everywhere = LinearRegression().fit(flops, np.log(truth), weight)
         self.lines = {
-            name: LinearRegression().fit(flops[device == name], np.log(truth[device == name]), weight[device == name])
-            for name in np.unique(device)
+            one: LinearRegression().fit(flops[setting == one], np.log(truth[setting == one]), weight[setting == one])
+            for one in np.unique(setting).tolist()
         }
         return self
 
     def predict(self, samples: Samples) -> FloatArray:
-        """Predict the response of samples, shape (n,); a device that was never seen gets the line through all."""
+        """Predict the response of samples, shape (n,); a setting that was never seen gets the line through all."""
         flops = _log_flops(samples)
         predicted = np.asarray(self.everywhere.predict(flops), dtype=np.float64)
-        for name, line in self.lines.items():
-            rows = samples.device == name
+        for setting, line in self.lines.items():
+            rows = samples.setting == setting
             if rows.any():
                 predicted[rows] = line.predict(flops[rows])
         return np.exp(predicted)
@@ -169,7 +169,7 @@ def _log_flops(samples: Samples) -> FloatArray:
 
 
 def once_each(samples: Samples) -> tuple[Rows, FloatArray, FloatArray]:
-    """Keep each configuration on a device once.
+    """Keep each configuration in a setting once.
 
     Returns:
         Rows of the first of each, in their order; the median of its repetitions' truths; the root of how many there are.

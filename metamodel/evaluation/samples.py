@@ -19,8 +19,8 @@ import pandas as pd
 from metamodel.errors import TableError
 from metamodel.features import NUMBERS, FeatureSpace, Matrix
 from metamodel.interface import FloatArray
-from metamodel.model import response_values
-from metamodel.rows import Reject
+from metamodel.model import places, response_values
+from metamodel.rows import SETTING_COLUMNS, Reject
 from metamodel.targets import Response
 from parsers.operators import family_of
 from parsers.schema import DeviceKind, Layer, Origin, Scope, Status
@@ -64,6 +64,10 @@ class Samples:
     response: Response
     configuration: Words
     """Names the layer's configuration, the same on every device."""
+    places: Rows
+    """Numbers the configuration in its setting: a sample's repetitions share it."""
+    setting: Rows
+    """Numbers the context, provider, threads and device, whatever the caches held."""
     device: Words
     family: Words
     networks: tuple[frozenset[str], ...]
@@ -79,15 +83,12 @@ class Samples:
             matrix=self.matrix[rows],
             truth=self.truth[rows],
             configuration=self.configuration[rows],
+            places=self.places[rows],
+            setting=self.setting[rows],
             device=self.device[rows],
             family=self.family[rows],
             networks=tuple(self.networks[row] for row in rows),
         )
-
-    @property
-    def places(self) -> Words:
-        """Name each sample's configuration on its device: its repetitions share it."""
-        return np.char.add(np.char.add(self.configuration, "@"), self.device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,8 @@ def _samples(table: pd.DataFrame, response: Response) -> Samples:
         truth=response_values(table, response),
         response=response,
         configuration=configuration,
+        places=places(table.assign(layer_key=configuration)),
+        setting=np.asarray(table.groupby(SETTING_COLUMNS, dropna=False, sort=False).ngroup(), dtype=np.intp),
         device=table["device"].to_numpy(dtype=str),
         family=np.array([family_of(kind).value for kind in table["type"]]),
         networks=tuple(_names(cell) for cell in table["networks"]),

@@ -123,22 +123,22 @@ def figures(scores: Sequence[Scores]) -> dict[str, Figure]:
 
 
 def network_sum_mape(samples: Samples, prediction: FloatArray) -> float:
-    """Compare each network's sum on each device: mean APE of the sums, %; NaN where no sample names a network.
+    """Compare each network's sum in each setting: mean APE of the sums, %; NaN where no sample names a network.
 
     Args:
         samples: all of them.
         prediction: of each by what did not learn from it, shape (n,).
     """
     parts = [
-        (name, device, row)
-        for row, (names, device) in enumerate(zip(samples.networks, samples.device, strict=True))
+        (name, setting, row)
+        for row, (names, setting) in enumerate(zip(samples.networks, samples.setting, strict=True))
         for name in names
     ]
     if not parts:
         return float("nan")
     rows = [row for _, _, row in parts]
-    frame = pd.DataFrame(parts, columns=["network", "device", "row"])
-    sums = frame.assign(truth=samples.truth[rows], prediction=prediction[rows]).groupby(["network", "device"])
+    frame = pd.DataFrame(parts, columns=["network", "setting", "row"])
+    sums = frame.assign(truth=samples.truth[rows], prediction=prediction[rows]).groupby(["network", "setting"])
     totals = sums[["truth", "prediction"]].sum()
     return float((100 * (totals["prediction"] / totals["truth"] - 1).abs()).mean())
 

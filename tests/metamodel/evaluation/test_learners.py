@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,24 @@ def test_a_learner_learns_the_law_of_the_bench_and_the_same_seed_says_the_same(s
     assert off < (1.0 if name == "flops" else 0.35)
 
 
-def test_a_device_that_was_never_seen_gets_the_line_through_all(bench):
+def test_each_setting_of_a_device_gets_a_flops_line_of_its_own(bench):
+    rows = [bench.row(layer, noise=0.0) for layer in bench.layers(20)]
+    slower = [
+        replace(
+            row,
+            execution=replace(row.execution, threads=4),
+            measurement=replace(row.measurement, execution_time_ms=5 * row.measurement.execution_time_ms),
+        )
+        for row in rows
+    ]
+    samples = select_samples([bench.frame(rows + slower)], RESPONSES[0]).samples
+
+    predicted = LEARNERS["flops"](0).fit(samples).predict(samples)
+
+    assert predicted[20:] / predicted[:20] == pytest.approx(np.full(20, 5.0))
+
+
+def test_a_setting_that_was_never_seen_gets_the_line_through_all(bench):
     rows = [bench.row(layer, device="a") for layer in bench.layers(30)]
     rows.append(bench.row(bench.layers(1)[0], device="b"))
     samples = select_samples([bench.frame(rows)], RESPONSES[0]).samples

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from metamodel.errors import TableError
+from metamodel.evaluation.learners import once_each
 from metamodel.evaluation.samples import select_samples
 from metamodel.rows import Reject
 from metamodel.targets import RESPONSES
@@ -88,3 +89,30 @@ def test_samples_that_are_taken_keep_everything_together(bench):
     assert len(taken) == 2
     assert list(taken.places) == [samples.places[3], samples.places[1]]
     assert np.array_equal(taken.matrix, samples.matrix[[3, 1]], equal_nan=True)
+
+
+def in_setting(row, *, threads=1, evicted_mb=None):
+    return replace(row, execution=replace(row.execution, threads=threads, evicted_mb=evicted_mb))
+
+
+def test_a_layer_in_two_settings_of_a_device_is_put_together_in_neither(bench):
+    layer = bench.layers(1)[0]
+    rows = [
+        in_setting(bench.row(layer, execution_time_ms=4.0)),
+        in_setting(bench.row(layer, execution_time_ms=1.0), threads=4),
+        in_setting(bench.row(layer, execution_time_ms=9.0), evicted_mb=8.0),
+        in_setting(bench.row(layer, execution_time_ms=6.0)),
+    ]
+    samples = select_samples([bench.frame(rows)], LATENCY).samples
+
+    _, truth, _ = once_each(samples)
+
+    assert list(truth) == [5.0, 1.0, 9.0]
+    assert list(samples.setting) == [0, 1, 0, 0]
+
+
+def test_the_same_known_part_of_an_operator_is_the_same_place(bench):
+    table = bench.frame([bench.row(bench.convolution(64)) for _ in range(2)] + [bench.row(bench.convolution(32))])
+    table["layer_key"] = None
+
+    assert list(select_samples([table], LATENCY).samples.places) == [0, 0, 1]

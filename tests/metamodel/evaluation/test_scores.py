@@ -42,6 +42,16 @@ def test_a_network_s_error_is_that_of_its_sum_on_each_device(bench):
     assert network_sum_mape(samples, np.array([2.0, 3.0])) == pytest.approx(12.5)
 
 
+def test_a_network_s_sums_in_two_settings_of_a_device_are_two(bench):
+    layer = bench.layers(1)[0]
+    one, other = (bench.row(layer, networks=["a"], execution_time_ms=time) for time in (1.0, 3.0))
+    rows = [one, replace(other, execution=replace(other.execution, threads=4))]
+    samples = select_samples([bench.frame(rows)], RESPONSES[0]).samples
+
+    # 2 for 1 and 2 for 3, which together would be 4 for 4.
+    assert network_sum_mape(samples, np.array([2.0, 2.0])) == pytest.approx((100 + 100 / 3) / 2)
+
+
 def test_the_noise_ceiling_is_how_well_duplicates_predict_each_other(bench):
     twin, single = bench.layers(2)
     rows = [bench.row(twin, execution_time_ms=time) for time in (1.0, 1.25)] + [bench.row(single)]
