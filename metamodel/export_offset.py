@@ -16,20 +16,9 @@ import onnx
 from onnx import TensorProto, helper
 
 from metamodel.features import NUMBERS
-from metamodel.offset import FittedOffset
+from metamodel.offset import SETTING, FittedOffset
 from metamodel.targets import Response
 
-SETTING = (
-    "cores",
-    "compute_units",
-    "memory_gb",
-    "clock_freq_ghz",
-    "memory_bw_gbs",
-    "last_level_cache_mb",
-    "peak_gflops",
-    "threads",
-)
-"""Features that make a setting, in the order of :attr:`metamodel.offset.SettingRates.setting`."""
 _UNKNOWN = np.float32(-1.0)
 """Stands for a hardware attribute that is NaN, since NaN equals nothing; attributes themselves are never negative."""
 

@@ -35,7 +35,7 @@ from metamodel.interface import FloatArray
 MIN_CASES = 20
 """A setting with fewer has no rates of its own."""
 
-_SETTING = (
+SETTING = (
     "cores",
     "compute_units",
     "memory_gb",
@@ -45,9 +45,10 @@ _SETTING = (
     "peak_gflops",
     "threads",
 )
-_COLUMNS = [NUMBERS.index(name) for name in _SETTING]
+"""Features that make a setting, in the order of :attr:`SettingRates.setting`."""
+_COLUMNS = [NUMBERS.index(name) for name in SETTING]
 _FLOPS, _BYTES = NUMBERS.index("flops"), NUMBERS.index("bytes")
-_PEAK, _BANDWIDTH = _SETTING.index("peak_gflops"), _SETTING.index("memory_bw_gbs")
+_PEAK, _BANDWIDTH = SETTING.index("peak_gflops"), SETTING.index("memory_bw_gbs")
 _LARGE_RESIDUAL = 0.2
 """c: logarithms beyond this count by their size, not by its square."""
 _PULL = 0.1
