@@ -66,9 +66,9 @@ class CompiledBag:
     features: int
     base_score: float
     levels: tuple[npt.NDArray[np.intp], ...]
-    """Which split each node of a level is, shapes (1, t), (2, t), …, (2^(D-1), t)."""
+    """Which split each node of a level is, a node's trees side by side, shapes (t,), (2 t,), …, (2^(D-1) t,)."""
     leaves: npt.NDArray[np.float32]
-    """Values of the leaves, shape (2^D, t); half the cache that float64 would take."""
+    """Values of the leaves, likewise, shape (2^D t,); half the cache that float64 would take."""
     splits: IntArray
     """Keys of all different splits, sorted, shape (u,); that of a padded leaf, :data:`_PADDED`, is the least."""
     segment_starts: IntArray
@@ -103,13 +103,11 @@ class CompiledBag:
 
     def _sum_alone(self, row: npt.NDArray[np.float32]) -> np.float64:
         """Add up the leaves that one row reaches; row has shape (f,)."""
-        values = np.repeat(np.concatenate([row, row]), self.segment_sizes)
-        right = np.greater_equal(values, self.threshold)  # NaN never is
-        nan_right = slice(self.segment_starts[self.features], None)
-        np.logical_not(np.less(values[nan_right], self.threshold[nan_right]), out=right[nan_right])
+        upper = np.where(np.isnan(row), np.float32(np.inf), row)
+        right = np.repeat(np.concatenate([row, upper]), self.segment_sizes) >= self.threshold  # NaN never is, ∞ always
         step = right.astype(np.intp)
         step *= self.trees
-        node = step.take(self.levels[0][0])
+        node = step.take(self.levels[0])
         node += np.arange(self.trees)
         for number, level in enumerate(self.levels[1:], start=1):
             turn = step.take(level.take(node))
@@ -149,7 +147,7 @@ class CompiledBag:
         """Tell level by level which rows turn right in each tree, each of shape (t,)."""
         turns: list[_Words] = []
         for level in self.levels:
-            reached = words.take(level)
+            reached = words.take(level.reshape(-1, self.trees))
             for turn in turns:
                 left, right = reached[0::2], reached[1::2]
                 reached = left ^ ((left ^ right) & turn)
@@ -166,14 +164,14 @@ def compile_bag(members: Sequence[Booster]) -> CompiledBag:
     trees = read_trees(members)
     keys, leaves = _padded(trees)
     splits, numbers = np.unique(np.concatenate(keys), return_inverse=True)  # (u,), (2^D - 1, t)
-    first = [2**level - 1 for level in range(1, len(keys))]
+    first = [(2**level - 1) * len(trees.roots) for level in range(1, len(keys))]
     starts = np.searchsorted(splits, np.arange(2 * trees.features) << 32)
     return CompiledBag(
         members=trees.members,
         features=trees.features,
         base_score=trees.base_score,
-        levels=tuple(np.split(numbers.reshape(-1, len(trees.roots)).astype(np.intp, copy=False), first)),
-        leaves=leaves,
+        levels=tuple(np.split(numbers.ravel().astype(np.intp, copy=False), first)),
+        leaves=leaves.ravel(),
         splits=splits,
         segment_starts=starts,
         segment_sizes=np.diff(starts[1:], prepend=0, append=len(splits)),
