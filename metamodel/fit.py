@@ -22,6 +22,7 @@ from metamodel.interface import FloatArray, Setting
 from metamodel.manifest import Manifest, ParentTable, Versions
 from metamodel.model import (
     MIN_LAYERS,
+    FittedResponse,
     LayerModel,
     SettingRecord,
     fit_response,
@@ -128,7 +129,8 @@ def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advanc
         for bag in prepared.bags
     ]
     notes = [f"{bag.response.target.value}, {bag.ground.value}" for bag in prepared.bags]
-    models = tuple(run_all(tasks, notes=notes, advance=advance, workers=workers))
+    fitted = run_all(tasks, notes=notes, advance=advance, workers=workers)
+    models = tuple(one.model for one in fitted)
     beside_mb = _memory_beside_tensors(rows.layers)
     settings = _settings(rows.layers, beside_mb)
     layer_model = LayerModel(space=prepared.space, models=models, settings=settings)
@@ -147,7 +149,7 @@ def fit_artefact(prepared: Prepared, *, seed: int, workers: int, advance: Advanc
         infeasible=feasibility.known,
         feasibility=feasibility.record,
         outside=OutsideCheck.of_table(rows.layers, prepared.matrix),
-        corrections=fit_corrections(rows, partial(_predict_latency, layer_model)),
+        corrections=fit_corrections(rows, partial(_predict_latency, layer_model), _unseen_latency(fitted)),
         settings=settings,
         memory_base_mb=_memory_base(beside_mb),
         evaluations=(),
@@ -216,6 +218,20 @@ def _plan_bags(table: pd.DataFrame) -> tuple[tuple[BagPlan, ...], tuple[str, ...
 
 def _predict_latency(model: LayerModel, layers: Sequence[Layer], setting: Setting) -> FloatArray:
     return model.predict(layers, setting)[Target.LATENCY]
+
+
+def _unseen_latency(fitted: Sequence[FittedResponse]) -> FloatArray | None:
+    """Give the measured rows' latencies by the cross-fit, shape (rows,); None where no measurements were fitted to."""
+    latency = (Target.LATENCY, Ground.EVIDENCE)
+    records = [one.model.record for one in fitted]
+    return next(
+        (
+            one.unseen
+            for one, record in zip(fitted, records, strict=True)
+            if (record.response.target, record.ground) == latency
+        ),
+        None,
+    )
 
 
 def _settings(table: pd.DataFrame, beside_mb: FloatArray) -> tuple[SettingRecord, ...]:

@@ -53,6 +53,14 @@ def _from_1(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
             }
             for evaluation in manifest["evaluations"]
         ],
+        "corrections": [
+            {
+                **correction,
+                "networks": [{**one, "unseen_ms": None} for one in correction["networks"]],
+                "network_factor": None,
+            }
+            for correction in manifest["corrections"]
+        ],
         "feasibility": _UNKNOWN_FEASIBILITY,
         "outside": None,
         "parent": None,

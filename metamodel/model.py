@@ -175,6 +175,15 @@ class LayerModel:
         return {target: interval for target, interval in found if interval is not None}
 
 
+@dataclass(frozen=True, kw_only=True)
+class FittedResponse:
+    """A response's bag, and what the fit tells of rows that it did not see."""
+
+    model: ResponseModel
+    unseen: FloatArray
+    """Each row of the table predicted by what saw no row of its configuration, shape (rows,); NaN where nothing did."""
+
+
 def has_response(table: pd.DataFrame, response: Response) -> npt.NDArray[np.bool_]:
     """Tell which rows hold a finite positive value of a response, shape (rows,)."""
     values = response_values(table, response)
@@ -207,7 +216,7 @@ def fit_response(
     seed: int,
     recipe: Recipe = RECIPE,
     jobs: int = 1,
-) -> ResponseModel:
+) -> FittedResponse:
     """Fit one response to the rows of one ground that hold it.
 
     Evidence is cross-fitted; formulas, which nobody needs an interval around, get the cheaper error out of bag.
@@ -246,7 +255,11 @@ def fit_response(
         out_of_bag=_errors_by_origin(part["origin"].to_numpy(dtype=str), fitted.unseen, values),
         interval=None if intervals is None else intervals.record,
     )
-    return ResponseModel(record=record, members=members, spread=None if intervals is None else intervals.spread)
+    unseen = np.full(len(table), np.nan)
+    if fitted.unseen is not None:
+        unseen[held] = fitted.unseen
+    model = ResponseModel(record=record, members=members, spread=None if intervals is None else intervals.spread)
+    return FittedResponse(model=model, unseen=unseen)
 
 
 def _fit_intervals(

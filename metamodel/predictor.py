@@ -94,7 +94,7 @@ class TrainedPredictor:
             memory_mb = _network_memory_mb(layers, live_elements, self._base_mb(setting)) if feasible else np.inf
         return NetworkCosts(
             latency_ms=latency_ms,
-            latency_interval_ms=self._network_interval(latency_ms),
+            latency_interval_ms=self._network_interval(latency_ms, setting),
             memory_mb=memory_mb,
             power_mw=_network_power_mw(costs, latency_ms, energy_mj),
             energy_mj=energy_mj,
@@ -139,10 +139,14 @@ class TrainedPredictor:
         costs[self._feasibility.infeasible(layers, setting, matrix)] = np.inf
         return [tuple(row) for row in costs.tolist()]
 
-    def _network_interval(self, latency_ms: float | None) -> tuple[float, float] | None:
-        if latency_ms is None or self._network_factor is None:
+    def _network_interval(self, latency_ms: float | None, setting: Setting) -> tuple[float, float] | None:
+        """Take the device's own factor, where its networks were enough for one, else that of the evaluations."""
+        correction = self.correction(setting)
+        own = None if correction is None else correction.network_factor
+        factor = self._network_factor if own is None else own
+        if latency_ms is None or factor is None:
             return None
-        interval = network_interval(np.array([latency_ms]), self._network_factor)
+        interval = network_interval(np.array([latency_ms]), factor)
         return float(interval.lower[0]), float(interval.upper[0])
 
     def _shares(self, latency_ms: FloatArray, layers: Sequence[Layer], setting: Setting) -> FloatArray:

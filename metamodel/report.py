@@ -14,6 +14,9 @@ from metamodel.model import ResponseRecord
 from metamodel.rows import RowCount
 from parsers.schema import Origin
 
+_FEW_NETWORKS = 10
+"""As many are shown one by one."""
+
 
 def fit_summary(manifest: Manifest) -> RenderableType:
     """Say what a model stands on and how good it is, origin by origin."""
@@ -24,7 +27,7 @@ def fit_summary(manifest: Manifest) -> RenderableType:
         parts.append(_evaluations_table(manifest.evaluations))
     else:
         parts.append("Unseen networks: not scored (no two networks of measured rows, or --no-evaluate).")
-    parts += [_correction_table(correction) for correction in manifest.corrections]
+    parts += _corrections(manifest.corrections)
     identity = sorted({seen.device for seen in manifest.settings} - {fit.device for fit in manifest.corrections})
     if identity:
         parts.append(f"No whole network was measured on {', '.join(identity)}: there, layers add up uncorrected.")
@@ -70,11 +73,16 @@ def _intervals(manifest: Manifest) -> Iterator[str]:
                 f"{1 - interval.alpha:.0%} intervals of {record.response.target.value}: by cross-fit on "
                 f"{interval.configurations} layer configurations; families with a quantile of their own: {own}{wide}."
             )
-    factor = manifest.network_factor
+    devices = sorted({one.device for one in manifest.corrections if one.network_factor is not None})
+    if devices:
+        yield f"A network's latency on {', '.join(devices)} has an interval by that device's own held-out networks."
+    factor, elsewhere = manifest.network_factor, ", elsewhere" if devices else ""
     if factor is not None:
-        yield f"A network's latency, in 90 of 100: predicted ÷ {factor:.3f} to × {factor:.3f}, by held-out networks."
+        yield (
+            f"A network's latency{elsewhere}, in 90 of 100: predicted ÷ {factor:.3f} to × {factor:.3f}, by held-out networks."
+        )
     elif manifest.evaluations:
-        yield "A network's latency has no interval: too few networks were held out."
+        yield f"A network's latency{elsewhere} has no interval: too few networks were held out."
 
 
 def _responses_table(responses: Sequence[ResponseRecord]) -> Table:
@@ -106,12 +114,46 @@ def _evaluations_table(evaluations: Sequence[Evaluation]) -> Table:
     return table
 
 
-def _correction_table(correction: Correction) -> Table:
-    title = (
-        f"From layers to networks on {correction.device}, {correction.provider}, {correction.threads} threads: "
+def _corrections(corrections: Sequence[Correction]) -> Iterator[Table]:
+    """Show a few networks one by one, and many by their mean errors."""
+    yield from (_correction_table(one) for one in corrections if len(one.networks) <= _FEW_NETWORKS)
+    many = [one for one in corrections if len(one.networks) > _FEW_NETWORKS]
+    if not many:
+        return
+    table = Table(title="From layers to networks, MAPE of the networks' latency", title_justify="left")
+    for heading in ("device, provider, threads", "networks", "a·Σt + b·nodes + c·bytes"):
+        table.add_column(heading, justify="right" if heading == "networks" else "left")
+    for heading in ("Σ layers", "corrected", "held out", "predicted unseen", "90 % factor"):
+        table.add_column(heading, justify="right")
+    for one in many:
+        wall_ms = [fit.wall_ms for fit in one.networks]
+        columns = zip(
+            *((fit.sum_ms, fit.corrected_ms, fit.held_out_ms, fit.unseen_ms) for fit in one.networks), strict=True
+        )
+        table.add_row(
+            f"{one.device}, {one.provider}, {one.threads}",
+            str(len(one.networks)),
+            _law(one),
+            *(_mape(column, wall_ms) for column in columns),
+            "unknown" if one.network_factor is None else f"{one.network_factor:.3f}",
+        )
+    yield table
+
+
+def _law(correction: Correction) -> str:
+    return (
         f"{correction.per_time:.3f}·Σt + {1e3 * correction.per_node_ms:.2f} µs·nodes "
         f"+ {1e9 * correction.per_byte_ms:.1f} µs·MB"
     )
+
+
+def _mape(times_ms: Sequence[float | None], wall_ms: Sequence[float]) -> str:
+    known = [abs(time / wall - 1) for time, wall in zip(times_ms, wall_ms, strict=True) if time is not None]
+    return f"{100 * sum(known) / len(known):.2f} %" if known else "unknown"
+
+
+def _correction_table(correction: Correction) -> Table:
+    title = f"From layers to networks on {correction.device}, {correction.provider}, {correction.threads} threads: {_law(correction)}"
     table = Table(title=title, title_justify="left")
     for heading in ("network", "layers", "not measured alone", "wall ms", "Σ layers", "corrected", "held out"):
         table.add_column(heading, justify="left" if heading == "network" else "right")

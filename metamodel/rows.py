@@ -35,6 +35,7 @@ from parsers.schema import (
 ROW_KEY = ("campaign", "device", "job")
 SETTING_COLUMNS = [*(item.name for item in fields(Context)), "provider", "threads", "device"]
 _SOURCE = "peak_gflops_source"
+_NETWORK_COLUMNS = [*(name for name in SETTING_COLUMNS if name != _SOURCE), "precision", "networks"]
 
 
 class Ground(StrEnum):
@@ -85,6 +86,9 @@ class TrainingRows:
     networks: pd.DataFrame
     """Our own ``in_network`` rows: they fit the step from layers to networks, never the layers. Imported ones are layers: no
     isolated rows stand beside them."""
+    whole: pd.DataFrame
+    """Published end-to-end times of networks all of whose operators are among the layers, on the same device, provider and
+    threads and in the same precision: they fit the step from layers to networks, too."""
     tried: pd.DataFrame
     """Rows of single layers and blocks that were executed or could not be: what tells feasible from infeasible."""
     counts: tuple[RowCount, ...]
@@ -115,12 +119,14 @@ def select_rows(tables: Sequence[pd.DataFrame], *, include_virtual: bool = False
     if not include_virtual:
         real = table["device_kind"] != DeviceKind.VIRTUAL.value
         table = keep(table, real, "virtual phone (--include-virtual admits it)")
-    table = keep(table, table["scope"] != Scope.NETWORK.value, "a whole network of which no layer is known")
+    is_whole = table["scope"] == Scope.NETWORK.value
+    whole, table = table[is_whole], table[~is_whole]
+    # Operators that somebody timed within their networks and published are all that such a table tells of its layers.
+    published = (table["scope"] == Scope.IN_NETWORK.value) & (table["origin"] == Origin.IMPORTED.value)
+    operators = table[published & (table["status"] != Status.ELIDED.value)]
     has_shapes = table["input_volume"].notna() & table["layer_key"].notna()
     table = keep(table, has_shapes, "an operator without shapes")
-    # Operators that somebody timed within their networks and published are all that such a table tells of its layers.
-    published = table["origin"] == Origin.IMPORTED.value
-    in_network = (table["scope"] == Scope.IN_NETWORK.value) & ~published
+    in_network = (table["scope"] == Scope.IN_NETWORK.value) & (table["origin"] != Origin.IMPORTED.value)
     networks, layers = table[in_network], table[~in_network]
     tried = layers[layers["status"].isin([Status.OK.value, *(status.value for status in INFEASIBLE)])]
     layers = layers[~layers["status"].isin([status.value for status in INFEASIBLE])]
@@ -129,6 +135,10 @@ def select_rows(tables: Sequence[pd.DataFrame], *, include_virtual: bool = False
             layers = keep(layers, layers["status"] != status.value, f"status {status.value}")
     time = pd.to_numeric(layers["execution_time_ms"])
     layers = keep(layers, np.isfinite(time) & (time > 0), "execution_time_ms is missing, zero, negative or infinite")
+    whole = keep(whole, _explained(whole, operators, layers), "a whole network of which no layer is known, or not all")
+    wall_ms = pd.to_numeric(whole["network_wall_ms"])
+    timed = (whole["status"] == Status.OK.value) & np.isfinite(wall_ms) & (wall_ms > 0)
+    whole = keep(whole, timed, "a whole network without a time")
     if layers.empty:
         reasons = (
             "; ".join(f"{reject.rows} × {reject.reason}" for reject in rejects) or "all are in_network or infeasible"
@@ -137,11 +147,27 @@ def select_rows(tables: Sequence[pd.DataFrame], *, include_virtual: bool = False
     return TrainingRows(
         layers=layers.reset_index(drop=True),
         networks=networks.reset_index(drop=True),
+        whole=whole.reset_index(drop=True),
         tried=tried.reset_index(drop=True),
         counts=count_rows(layers),
-        network_counts=count_rows(networks),
+        network_counts=count_rows(pd.concat([networks, whole])),
         rejects=tuple(rejects),
     )
+
+
+def network_numbers(table: pd.DataFrame) -> npt.NDArray[np.intp]:
+    """Number the network that each row belongs to, in its setting and precision, shape (rows,); -1 for rows that name none."""
+    number = table.groupby(_NETWORK_COLUMNS, dropna=False, sort=False).ngroup().to_numpy(dtype=np.intp)
+    return np.where(table["networks"].fillna("") == "", -1, number)
+
+
+def _explained(whole: pd.DataFrame, operators: pd.DataFrame, layers: pd.DataFrame) -> pd.Series[bool]:
+    """Tell for each whole network whether its operators are known and are all among the layers, shape (rows of ``whole``,)."""
+    number = network_numbers(pd.concat([whole, operators]))
+    of_whole, of_operator = number[: len(whole)], number[len(whole) :]
+    usable = operators.index.isin(layers.index)
+    known = np.isin(of_whole, of_operator[usable]) & ~np.isin(of_whole, of_operator[~usable]) & (of_whole >= 0)
+    return pd.Series(known, index=whole.index)
 
 
 def grounds(table: pd.DataFrame) -> npt.NDArray[np.str_]:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from metamodel.correction import Correction, between_bytes, fit_corrections
 from metamodel.features import evicted_mb
-from metamodel.rows import select_rows
+from metamodel.rows import Reject, select_rows
+from parsers.schema import Origin, Scope
 
 TIMES = (0.9, 0.015, 3e-8)  # a, b in ms per node, c in ms per byte
 
@@ -46,7 +49,14 @@ def test_a_law_of_time_nodes_and_bytes_is_found_and_explains_networks_it_was_not
 def test_a_layers_share_is_a_times_its_time_plus_b_plus_c_times_its_bytes(bench):
     layers = [bench.gemm(10, 5), bench.gemm(100, 50)]
     correction = Correction(
-        device="phone", provider="cpu", threads=1, per_time=2.0, per_node_ms=0.5, per_byte_ms=0.01, networks=()
+        device="phone",
+        provider="cpu",
+        threads=1,
+        per_time=2.0,
+        per_node_ms=0.5,
+        per_byte_ms=0.01,
+        networks=(),
+        network_factor=None,
     )
 
     shares = correction.shares(np.array([1.0, 3.0]), layers)
@@ -136,3 +146,114 @@ def test_without_whole_networks_there_is_no_correction(bench):
     rows = select_rows([bench.frame([bench.row(layer) for layer in bench.layers(3)])])
 
     assert fit_corrections(rows, no_prediction) == ()
+
+
+@pytest.fixture
+def published(bench):
+    """A network's operators as somebody timed them within it, and its end-to-end time; every row is of the setting asked for."""
+
+    def build(name, layers, times_ms, wall_ms, *, campaign="theirs", precision="float32", threads=1):
+        rows = [
+            bench.row(layer, networks=[name], execution_time_ms=time_ms)
+            for layer, time_ms in zip(layers, times_ms, strict=True)
+        ]
+        end = bench.row(layers[0], networks=[name], execution_time_ms=wall_ms, network_wall_ms=wall_ms)
+        operators = [of_theirs(row, Scope.IN_NETWORK, campaign) for row in rows]
+        end = of_theirs(end, Scope.NETWORK, campaign, threads=threads)
+        return [*operators, replace(end, layer=replace(end.layer, precision=precision))]
+
+    return build
+
+
+def of_theirs(row, scope, campaign, *, threads=1):
+    return replace(
+        row,
+        execution=replace(row.execution, scope=scope, threads=threads),
+        provenance=replace(row.provenance, origin=Origin.IMPORTED, campaign=campaign),
+    )
+
+
+def test_published_operators_explain_their_networks_published_end_to_end_time(bench, published):
+    rows = []
+    for number in range(12):
+        layers = bench.layers(5 + 10 * number)
+        times_ms = [bench.true_latency_ms(layer, bench.phone) for layer in layers]
+        a, b, c = TIMES
+        wall_ms = sum(a * time + b + c * between_bytes(layer) for time, layer in zip(times_ms, layers, strict=True))
+        rows += published(f"net-{number}", layers, times_ms, wall_ms)
+
+    (correction,) = fit_corrections(select_rows([bench.frame(rows)]), no_prediction)
+
+    assert [fit.layers for fit in correction.networks] == [5 + 10 * number for number in range(12)]
+    errors = [abs(fit.held_out_ms / fit.wall_ms - 1) for fit in correction.networks]
+    raw = [abs(fit.sum_ms / fit.wall_ms - 1) for fit in correction.networks]
+    assert np.mean(errors) < np.mean(raw) / 3
+
+
+def test_a_layer_that_a_published_network_holds_twice_counts_twice(bench, published):
+    (layer,) = bench.layers(1)
+    rows = published("net", [layer, layer], [1.0, 1.1], 3.0)
+
+    (correction,) = fit_corrections(select_rows([bench.frame(rows)]), no_prediction)
+
+    (fit,) = correction.networks
+    assert (fit.network, fit.layers, fit.sum_ms, fit.wall_ms) == ("net", 2, 2.1, 3.0)
+
+
+def test_a_network_that_was_published_twice_is_observed_twice_and_never_added_up(bench, published):
+    layers = bench.layers(2)
+    rows = published("net", layers, [1.0, 2.0], 4.0) + published("net", layers, [1.5, 2.5], 6.0, campaign="others")
+
+    (correction,) = fit_corrections(select_rows([bench.frame(rows)]), no_prediction)
+
+    assert [(fit.sum_ms, fit.wall_ms, fit.held_out_ms) for fit in correction.networks] == [
+        (4.0, 5.0, None),
+        (3.0, 5.0, None),
+    ]
+
+
+@pytest.mark.parametrize("other", [{"precision": "int8"}, {"threads": 2}])
+def test_an_end_to_end_time_of_another_precision_or_thread_count_is_not_joined(bench, published, other):
+    rows = published("net", bench.layers(2), [1.0, 2.0], 4.0, **other)
+
+    selected = select_rows([bench.frame(rows)])
+
+    assert [reject.rows for reject in selected.rejects] == [1]
+    assert fit_corrections(selected, no_prediction) == ()
+
+
+def test_a_network_with_an_operator_whose_layer_is_unknown_is_not_fitted_to(bench, published):
+    table = bench.frame(published("net", bench.layers(3), [1.0, 2.0, 3.0], 9.0))
+    table.loc[1, "input_volume"] = None
+
+    selected = select_rows([table])
+
+    assert selected.rejects == (
+        Reject(reason="an operator without shapes", rows=1),
+        Reject(reason="a whole network of which no layer is known, or not all", rows=1),
+    )
+
+
+def test_the_conformal_factor_is_that_of_networks_predicted_without_them_layers_included(bench, published):
+    rows = []
+    for number in range(20):
+        layers = bench.layers(4)
+        rows += published(f"net-{number}", layers, [1.0] * 4, 4.0)
+    selected = select_rows([bench.frame(rows)])
+
+    (exact,) = fit_corrections(selected, no_prediction, np.ones(80))
+    (off,) = fit_corrections(selected, no_prediction, np.full(80, 1.5))
+    (unknown,) = fit_corrections(selected, no_prediction)
+
+    assert exact.network_factor == pytest.approx(1.0, abs=1e-6)
+    assert off.network_factor == pytest.approx(1.5)
+    assert unknown.network_factor is None
+    assert {fit.unseen_ms for fit in unknown.networks} == {None}
+
+
+def test_fewer_than_nine_networks_have_no_conformal_factor(bench, published):
+    rows = [row for number in range(8) for row in published(f"net-{number}", bench.layers(1), [1.0], 1.5)]
+
+    (correction,) = fit_corrections(select_rows([bench.frame(rows)]), no_prediction, np.ones(8))
+
+    assert correction.network_factor is None

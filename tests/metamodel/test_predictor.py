@@ -153,3 +153,17 @@ def test_an_unknown_kind_of_layer_on_an_unknown_phone_is_predicted_without_compl
     costs = predictor.predict_layers([strange], Setting(context=context, provider="npu"))
 
     assert (costs.latency_ms > 0).all()
+
+
+def test_a_networks_interval_is_by_the_devices_own_factor_where_it_has_one(lab_artefact, bench, setting):
+    (correction,) = lab_artefact.manifest.corrections
+    assert correction.network_factor is None
+    manifest = replace(lab_artefact.manifest, corrections=(replace(correction, network_factor=1.5),))
+    predictor = TrainedPredictor(replace(lab_artefact, manifest=manifest))
+    layers = bench.layers(3)
+
+    own = predictor.predict_network(layers, setting)
+    elsewhere = predictor.predict_network(layers, replace(setting, device="slow-phone"))
+
+    assert own.latency_interval_ms == pytest.approx((own.latency_ms / 1.5, own.latency_ms * 1.5))
+    assert elsewhere.latency_interval_ms is None
