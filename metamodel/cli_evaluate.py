@@ -56,7 +56,12 @@ def evaluate_command(
     folds: Annotated[int, typer.Option("--folds", min=2, help="Parts that are held out in turn.")] = 5,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How often the parts are dealt anew.")] = 3,
     models: Annotated[
-        str | None, typer.Option("--models", help="Who competes, with commas; the first is compared with the others.")
+        str | None,
+        typer.Option(
+            "--models",
+            help="Who competes, with commas; the first is compared with the others. By request alone: bob-smote, B-o-B "
+            "with rare operator families super-sampled.",
+        ),
     ] = None,
     include_virtual: Annotated[bool, typer.Option("--include-virtual", help="Admit rows of virtual phones.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to.")] = None,
@@ -65,7 +70,7 @@ def evaluate_command(
     from metamodel.cli_evaluate_calibrated import evaluate_calibrated
     from metamodel.evaluation.calibrated import CALIBRATED_PHONE
     from metamodel.evaluation.contest import Plan, count_runs, hold
-    from metamodel.evaluation.learners import LEARNERS
+    from metamodel.evaluation.learners import COMPETITORS
     from metamodel.evaluation.protocols import Protocol
     from metamodel.evaluation.samples import select_samples
     from metamodel.parallel import available_cores
@@ -77,7 +82,7 @@ def evaluate_command(
     response = next((one for one in RESPONSES if one.target.value == target), None)
     if response is None:
         raise TableError(f"No target {target!r}. Known: {', '.join(one.target.value for one in RESPONSES)}.")
-    names = tuple(models.split(",")) if models else tuple(LEARNERS)
+    names = tuple(models.split(",")) if models else COMPETITORS
     frames = [read_stats(path) for path in tables]
     selection = select_samples(frames, response, devices=device or (), include_virtual=include_virtual)
     for reject in selection.rejects:

@@ -28,7 +28,8 @@ from metamodel.bag import BagOfBoosted
 from metamodel.conformal import Interval, IntervalModel, fit_intervals
 from metamodel.evaluation.samples import Rows, Samples
 from metamodel.interface import FloatArray
-from metamodel.recipe import RECIPE, FittedBag, Judged, cases_of, fit_bag
+from metamodel.oversampling import Cases, Oversampling
+from metamodel.recipe import RECIPE, FittedBag, Judged, cases_of, fit_bag, new_bag
 from metamodel.targets import Response
 
 
@@ -56,6 +57,8 @@ class LogRatio:
 
     regressor: Any
     takes_weights: bool = True
+    oversampling: Oversampling | None = None
+    """Makes cases of operator families that are rare in a setting."""
     response: Response | None = None
 
     def fit(self, samples: Samples) -> LogRatio:
@@ -63,11 +66,14 @@ class LogRatio:
         unique, truth, weight = once_each(samples)
         matrix = samples.matrix[unique]
         self.response = samples.response.fitted_to(matrix, truth, weight)
-        wanted = self.response.encode(truth, matrix)
+        cases = Cases(matrix=matrix, learned=self.response.encode(truth, matrix), weight=weight)
+        if self.oversampling is not None:
+            where = np.char.mod("%d", samples.setting)
+            cases = self.oversampling.extend(cases, np.char.add(np.char.add(samples.family, "@"), where)[unique])
         if self.takes_weights:
-            self.regressor.fit(matrix, wanted, **_weights(self.regressor, weight))
+            self.regressor.fit(cases.matrix, cases.learned, **_weights(self.regressor, cases.weight))
         else:
-            self.regressor.fit(matrix, wanted)
+            self.regressor.fit(cases.matrix, cases.learned)
         return self
 
     def predict(self, samples: Samples) -> FloatArray:
@@ -194,6 +200,10 @@ def _bob_mlp(seed: int) -> Learner:
     return LogRatio(bag)
 
 
+def _bob_smote(seed: int) -> Learner:
+    return LogRatio(new_bag(seed), oversampling=Oversampling(seed=seed))
+
+
 def _xgboost(seed: int) -> Learner:
     return LogRatio(XGBRegressor(n_jobs=1, random_state=seed))
 
@@ -233,9 +243,13 @@ LEARNERS: Mapping[str, LearnerMaker] = MappingProxyType(
         "mlp": _mlp,
         "ridge": _ridge,
         "flops": FlopsLine,
+        "bob-smote": _bob_smote,
     }
 )
 """Everything that can be asked for with ``--models``; the first is judged against the others."""
+
+COMPETITORS = tuple(name for name in LEARNERS if name != "bob-smote")
+"""Who competes unless somebody says otherwise: the ablation does not."""
 
 
 def _smooth(regressor: Any) -> Pipeline:
