@@ -1,8 +1,11 @@
-"""A fitted model as a folder that a person can open: ``manifest.json`` and one XGBoost UBJSON file per member.
+"""A fitted model as a folder that a person can open: ``manifest.json``, one XGBoost UBJSON file per member, one ONNX per bag.
 
 Loading runs no code: JSON and UBJSON are data, file names follow from the manifest's responses and are never read from
 it, every file's SHA-256 is checked before XGBoost sees it, and the manifest's own digest tells when it was edited. A
 folder is written beside its place and renamed, so that a reader finds the old model or the new one, never half of one.
+
+The ONNX files are for other runtimes. Loading neither needs nor reads them: a model whose ONNX was taken away predicts as
+before. Their digests are in the manifest, and ``metamodel show`` checks them.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from metamodel.features import FeatureSpace
 from metamodel.formats import FORMAT, upgraded
 from metamodel.manifest import Manifest, from_json, to_json
 from metamodel.model import LayerModel, ResponseModel, ResponseRecord
+from metamodel.rows import Ground
 from parsers.schema import SCHEMA_VERSION
 
 MANIFEST_FILE = "manifest.json"
@@ -49,6 +53,13 @@ class Artefact:
             adaptations=self.manifest.adaptations,
         )
 
+    def adapted(self, model: ResponseModel) -> tuple[str, ...]:
+        """Name the devices on which a bag's predictions are adapted: what its ONNX file, the bag alone, does not tell."""
+        if model.record.ground is not Ground.EVIDENCE:
+            return ()
+        target = model.record.response.target
+        return tuple(dict.fromkeys(one.device for one in self.manifest.adaptations if one.target is target))
+
 
 def save_artefact(artefact: Artefact, folder: Path) -> None:
     """Write a model folder; an existing model there is replaced once the new one is complete.
@@ -56,10 +67,10 @@ def save_artefact(artefact: Artefact, folder: Path) -> None:
     Raises:
         OutputError: the folder cannot be written, or something that is no model is in its place.
     """
-    boosters = {name: bytes(booster.save_raw("ubj")) for name, booster in _boosters(artefact)}
+    files = dict(_files(artefact))
     content = {
         "format": FORMAT,
-        "files": {name: _sha256(data) for name, data in boosters.items()},
+        "files": {name: _sha256(data) for name, data in files.items()},
         "manifest": to_json(artefact.manifest),
     }
     text = json.dumps({**content, "sha256": _digest(content)}, indent=2, ensure_ascii=False, allow_nan=False)
@@ -69,7 +80,7 @@ def save_artefact(artefact: Artefact, folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
             complete = Path(beside) / "new"
             complete.mkdir()
-            for name, data in boosters.items():
+            for name, data in files.items():
                 (complete / name).write_bytes(data)
             (complete / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
             _put_in_place(complete, folder, old=Path(beside) / "old")
@@ -111,6 +122,17 @@ def load_artefact(folder: Path) -> Artefact:
     return Artefact(manifest=manifest, models=models, feasibility=feasibility)
 
 
+def _files(artefact: Artefact) -> Iterator[tuple[str, bytes]]:
+    """Lay out all files but the manifest, by name."""
+    from metamodel.export import onnx_of  # noqa: PLC0415 - it imports ONNX Runtime, which no prediction needs
+
+    for name, booster in _boosters(artefact):
+        yield name, bytes(booster.save_raw("ubj"))
+    for model in artefact.models:
+        written = onnx_of(model, artefact.manifest.space.names, adapted=artefact.adapted(model))
+        yield _onnx_file(model.record), written.SerializeToString(deterministic=True)
+
+
 def _boosters(artefact: Artefact) -> Iterator[tuple[str, Booster]]:
     for model in artefact.models:
         yield from zip(_member_files(model.record), model.members, strict=True)
@@ -135,6 +157,10 @@ def _columns(fitted: Sequence[str], space: FeatureSpace, folder: Path) -> tuple[
 
 def _spread_file(record: ResponseRecord) -> str:
     return f"{record.response.target.value}-{record.ground.value}-spread.ubj"
+
+
+def _onnx_file(record: ResponseRecord) -> str:
+    return f"{record.response.target.value}-{record.ground.value}.onnx"
 
 
 def _member_files(record: ResponseRecord) -> Iterator[str]:

@@ -58,10 +58,15 @@ def export_command(
         wanted = f"{target} from {ground}" if ground else target
         known = ", ".join(f"{one} from {basis}" for one, basis in bags)
         raise ModelError(f"{model} has no bag for {wanted}. It has {known}.")
-    written = onnx_of(bag, artefact.manifest.space.names)
+    adapted = artefact.adapted(bag)
+    written = onnx_of(bag, artefact.manifest.space.names, adapted=adapted)
     difference = check_against_bag(written, bag)
     save_onnx(written, onnx)
     print(
         f"{onnx}: {target} from {bag.record.ground.value}, {len(bag.members)} members, "
         f"{len(artefact.manifest.space.names)} features; within {difference:.1e} of the bag (relative)"
     )
+    if adapted:
+        print(
+            f"The bag alone: the calibration to {', '.join(adapted)} is not in the file, and there it predicts as before it."
+        )

@@ -12,7 +12,8 @@ The members are the outputs of one ``TreeEnsembleRegressor`` (``ai.onnx.ml``), s
 member, as XGBoost does; the order is the runtime's. The compiled bag adds up float64. The three differ by rounding only.
 
 Features are :attr:`metamodel.features.FeatureSpace.names`, in this order; the file's metadata lists them, and the unit. An
-infeasible layer (the set B) is not in the file: a caller without our predictor must know what cannot be executed.
+infeasible layer (the set B) is not in the file: a caller without our predictor must know what cannot be executed. Nor are
+adaptations to phones that were calibrated: they rest on the bag's predictions and are a page of numbers in the manifest.
 
 The graph is built from our own reading of the boosters. The converters of the field bring two packages, parse text dumps,
 and end at the boosters; the mean, the offset and the exponential would be ours to add all the same.
@@ -44,12 +45,13 @@ INPUT, OUTPUT = "features", "response"
 TOLERANCE = 1e-4
 
 
-def onnx_of(model: ResponseModel, feature_names: Sequence[str]) -> onnx.ModelProto:
+def onnx_of(model: ResponseModel, feature_names: Sequence[str], *, adapted: Sequence[str] = ()) -> onnx.ModelProto:
     """Write a response's bag as one ONNX graph.
 
     Args:
         model: the bag.
         feature_names: of the matrix that it predicts from, in order.
+        adapted: devices on which the model adapts the bag's predictions; the metadata say that the file does not.
 
     Returns:
         A checked model: input ``features``, float32 of shape (n, f); output ``response``, float32 of shape (n,).
@@ -79,7 +81,7 @@ def onnx_of(model: ResponseModel, feature_names: Sequence[str]) -> onnx.ModelPro
         ir_version=IR_VERSION,
         producer_name="autocomet",
     )
-    helper.set_model_props(written, _metadata(model, feature_names))
+    helper.set_model_props(written, _metadata(model, feature_names, adapted))
     onnx.checker.check_model(written, full_check=True)
     return written
 
@@ -180,7 +182,7 @@ def _tree_attributes(trees: Trees, first_tree: int, target: int) -> dict[str, np
     }
 
 
-def _metadata(model: ResponseModel, feature_names: Sequence[str]) -> dict[str, str]:
+def _metadata(model: ResponseModel, feature_names: Sequence[str], adapted: Sequence[str]) -> dict[str, str]:
     record = model.record
     return {
         "target": record.response.target.value,
@@ -190,5 +192,6 @@ def _metadata(model: ResponseModel, feature_names: Sequence[str]) -> dict[str, s
         "feature_names": json.dumps(list(feature_names), ensure_ascii=False),
         "offset": json.dumps(asdict(record.response)),
         "rows": json.dumps([asdict(count) for count in record.rows]),
+        "adaptations_left_out": json.dumps(list(adapted), ensure_ascii=False),
         "accumulation": "float32 per member, float64 from their mean on",
     }

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from metamodel.artefact import MANIFEST_FILE, check_output, load_artefact, save_artefact
@@ -45,7 +46,9 @@ def test_a_saved_model_loads_with_the_same_manifest_and_predicts_the_same_to_the
     np.testing.assert_array_equal(after.memory_mb, before.memory_mb)
 
 
-def test_a_model_is_a_manifest_one_file_per_member_and_one_per_residual_model_and_nothing_else(lab_artefact, lab_model):
+def test_a_model_is_a_manifest_a_file_per_member_and_residual_model_an_onnx_per_bag_and_nothing_else(
+    lab_artefact, lab_model
+):
     members = [
         f"{record.response.target}-{record.ground}-{index:02d}.ubj"
         for record in lab_artefact.manifest.responses
@@ -57,7 +60,9 @@ def test_a_model_is_a_manifest_one_file_per_member_and_one_per_residual_model_an
         if record.ground is Ground.EVIDENCE
     ]
 
-    assert sorted(path.name for path in lab_model.iterdir()) == sorted(["manifest.json", *members, *spreads])
+    bags = [f"{record.response.target}-{record.ground}.onnx" for record in lab_artefact.manifest.responses]
+
+    assert sorted(path.name for path in lab_model.iterdir()) == sorted(["manifest.json", *members, *spreads, *bags])
     assert [path.name for path in lab_model.parent.iterdir()] == [lab_model.name]
 
 
@@ -239,6 +244,24 @@ def test_a_model_of_an_earlier_release_says_what_it_does_not_know(bench):
     assert predictor.layer_reasons(bench.layers(2), setting) == [(), ()]
     assert artefact.manifest.parent is None
     assert artefact.manifest.feasibility.reason == "the model is of format 1, which had known members only"
+
+
+def test_the_onnx_of_a_bag_predicts_what_the_bag_does(lab_artefact, lab_model, bench, setting):
+    matrix = lab_artefact.manifest.space.layer_matrix(bench.layers(20), setting)
+
+    for model in lab_artefact.models:
+        path = lab_model / f"{model.record.response.target}-{model.record.ground}.onnx"
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        (predicted,) = session.run(None, {"features": matrix})
+        np.testing.assert_allclose(predicted, model.predict(matrix), rtol=1e-5)
+
+
+def test_a_model_whose_onnx_was_taken_away_or_changed_loads_all_the_same(model):
+    before = load_artefact(model).manifest
+    (model / "latency-evidence.onnx").unlink()
+    (model / "memory-evidence.onnx").write_bytes(b"something else")
+
+    assert load_artefact(model).manifest == before
 
 
 def test_no_path_is_read_from_the_manifest(model):

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 
 from metamodel.artefact import load_artefact
@@ -98,6 +99,30 @@ def test_the_adapted_model_remembers_its_parent_and_what_was_measured(lab_model,
         one.layer_key: pytest.approx(times[one.layer_key]) for one in record.layers
     }
     assert record.expected_error_percent is not None
+
+
+def test_the_onnx_of_an_adapted_model_is_the_bag_alone_and_says_so(
+    lab_model, new_rows, tmp_path, calibrate, monkeypatch, capsys
+):
+    rows, adapted = tmp_path / "rows.parquet", tmp_path / "adapted"
+    write_stats(new_rows, rows)
+    calibrate("--rows", rows, "--model", lab_model, "-o", adapted, "-k", 5)
+
+    monkeypatch.setattr(
+        sys, "argv", ["metamodel", "export", "--onnx", str(tmp_path / "a.onnx"), "--model", str(adapted)]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert not ended.value.code
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "The bag alone: the calibration to new is not in the file, and there it predicts as before it."
+    )
+    left_out = [
+        {entry.key: entry.value for entry in onnx.load(path).metadata_props}["adaptations_left_out"]
+        for path in (tmp_path / "a.onnx", adapted / "latency-evidence.onnx", adapted / "memory-evidence.onnx")
+    ]
+    assert left_out == ['["new"]', '["new"]', "[]"]
 
 
 def test_a_second_calibration_takes_the_place_of_the_first(lab_artefact, new_rows):

@@ -78,6 +78,14 @@ def test_the_file_says_what_it_takes_and_what_it_gives(lab_artefact):
     assert (said["target"], said["unit"], said["ground"]) == ("latency", "ms", "evidence")
     assert tuple(json.loads(said["feature_names"])) == lab_artefact.manifest.feature_names
     assert "float32" in said["accumulation"]
+    assert said["adaptations_left_out"] == "[]"
+
+
+def test_the_file_of_a_calibrated_model_names_the_devices_whose_adaptation_is_not_in_it(lab_artefact):
+    written = onnx_of(model_of(lab_artefact), lab_artefact.manifest.feature_names, adapted=("pocket",))
+
+    said = {entry.key: entry.value for entry in written.metadata_props}
+    assert json.loads(said["adaptations_left_out"]) == ["pocket"]
 
 
 def test_a_model_of_an_earlier_release_that_knew_fewer_features_is_exported_for_todays():
