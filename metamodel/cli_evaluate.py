@@ -52,7 +52,7 @@ def evaluate_command(
     device: Annotated[
         list[str] | None, typer.Option("--device", help="Rows of this device only; several make one model for all.")
     ] = None,
-    target: Annotated[str, typer.Option("--target", help="latency, memory, power or energy.")] = "latency",
+    target: Annotated[str, typer.Option("--target", help="latency, throughput, memory, power or energy.")] = "latency",
     folds: Annotated[int, typer.Option("--folds", min=2, help="Parts that are held out in turn.")] = 5,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How often the parts are dealt anew.")] = 3,
     models: Annotated[
@@ -72,19 +72,18 @@ def evaluate_command(
     from metamodel.evaluation.contest import Plan, count_runs, hold
     from metamodel.evaluation.learners import COMPETITORS
     from metamodel.evaluation.protocols import Protocol
-    from metamodel.evaluation.samples import select_samples
+    from metamodel.evaluation.samples import THROUGHPUT, asked_response, select_samples
     from metamodel.parallel import available_cores
-    from metamodel.targets import RESPONSES
     from parsers.stats import read_stats
 
     if protocol not in {*Protocol, CALIBRATED_PHONE}:
         raise TableError(f"No protocol {protocol!r}. Known: {', '.join((*Protocol, CALIBRATED_PHONE))}.")
-    response = next((one for one in RESPONSES if one.target.value == target), None)
-    if response is None:
-        raise TableError(f"No target {target!r}. Known: {', '.join(one.target.value for one in RESPONSES)}.")
+    response = asked_response(target)
     names = tuple(models.split(",")) if models else COMPETITORS
     frames = [read_stats(path) for path in tables]
-    selection = select_samples(frames, response, devices=device or (), include_virtual=include_virtual)
+    selection = select_samples(
+        frames, response, devices=device or (), include_virtual=include_virtual, per_second=target == THROUGHPUT
+    )
     for reject in selection.rejects:
         tell(f"left out: {reject.rows} × {reject.reason}")
     if protocol == CALIBRATED_PHONE:

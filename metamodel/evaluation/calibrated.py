@@ -20,7 +20,7 @@ from metamodel.adaptation import LayerMap, choose_layers, fit_adaptation
 from metamodel.errors import TableError
 from metamodel.evaluation.learners import LEARNERS, Bob, Learner, once_each
 from metamodel.evaluation.samples import Samples
-from metamodel.evaluation.scores import Figure, Scores, figures, noise_ceiling, paired_difference, score
+from metamodel.evaluation.scores import Figure, Scores, figures, noise_ceiling, paired_difference, score_samples
 from metamodel.parallel import run_all
 from metamodel.recipe import Judged
 from parsers.console import Advance
@@ -122,7 +122,7 @@ def hold_calibrated(samples: Samples, plan: CalibrationPlan, *, workers: int, ad
     runs = run_all(tasks, notes=notes, advance=advance, workers=workers)
     return CalibratedContest(
         plan=plan,
-        target=samples.response.target.value,
+        target=samples.target,
         rows=len(samples),
         devices=devices,
         noise_ceiling=noise_ceiling(samples),
@@ -197,7 +197,7 @@ def _calibrate(learner: Learner, candidates: Samples, others: Samples, k: int, s
     adapted = fit_adaptation(layer_map, layers.matrix[chosen], names, predicted[chosen], np.log(measured[chosen]))
     tested = others.take(np.flatnonzero(~np.isin(others.configuration, layers.configuration[chosen])))
     before = np.log(learner.predict(tested))
-    return score(tested.truth, np.exp(before + adapted.shift(tested.matrix, names, before)))
+    return score_samples(tested, np.exp(before + adapted.shift(tested.matrix, names, before)))
 
 
 def _by_k(runs: Sequence[_Run], name: str, plan: CalibrationPlan) -> dict[int, CalibratedFigures]:

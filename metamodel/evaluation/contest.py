@@ -23,7 +23,7 @@ from metamodel.evaluation.scores import (
     network_sum_mape,
     noise_ceiling,
     paired_difference,
-    score,
+    score_samples,
 )
 from metamodel.interface import FloatArray
 from metamodel.parallel import run_all
@@ -60,7 +60,8 @@ class Standing:
     lead: Mapping[str, float] | None
     """MAPE of the first learner less this one's, over folds and seeds: mean, low and high of the 95 % interval."""
     predictions: tuple[FloatArray, ...]
-    """Per seed, each sample by what did not learn from it, in the samples' order, shape (n,); NaN where no fold tests it."""
+    """Per seed, the response of each sample by what did not learn from it, in the samples' order, shape (n,); NaN where no
+    fold tests it."""
     coverage_by_family: Mapping[str, Figure]
     """Share of an operator family's samples inside their 90 % interval, %, over seeds; empty without intervals."""
 
@@ -94,8 +95,13 @@ class _Run:
         """Score the tested samples, or those of them that are kept, shape (tested,)."""
         here = np.ones(len(self.test), dtype=bool) if kept is None else kept
         interval = self.interval and Interval(lower=self.interval.lower[here], upper=self.interval.upper[here])
-        truth, prediction = samples.truth[self.test[here]], self.prediction[here]
-        return score(truth, prediction, interval=interval, never_seen=self.never_seen[here], predict_us=self.predict_us)
+        return score_samples(
+            samples.take(self.test[here]),
+            self.prediction[here],
+            interval=interval,
+            never_seen=self.never_seen[here],
+            predict_us=self.predict_us,
+        )
 
 
 def hold(samples: Samples, plan: Plan, *, workers: int, advance: Advance) -> Contest:
@@ -122,7 +128,7 @@ def hold(samples: Samples, plan: Plan, *, workers: int, advance: Advance) -> Con
     first = _fold_scores(samples, by_learner[plan.learners[0]])
     return Contest(
         plan=plan,
-        target=samples.response.target.value,
+        target=samples.target,
         rows=len(samples),
         devices=devices,
         noise_ceiling=noise_ceiling(samples),

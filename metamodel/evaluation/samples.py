@@ -3,6 +3,9 @@
 Operators that somebody timed within their networks and published are that table's layers; our own ``in_network`` rows stand
 beside isolated ones of the same layers and are left out. An operator whose shapes are known in part keeps what is known:
 the rest of it is NaN. Formulas' rows are no evidence and are left out.
+
+Throughput is latency told the other way round: inferences per second, one after the other, 1000 · batch / latency in ms. It is
+learned as latency, and told only when it is scored.
 """
 
 from __future__ import annotations
@@ -16,14 +19,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from metamodel.conformal import Interval
 from metamodel.errors import TableError
 from metamodel.features import NUMBERS, FeatureSpace, Matrix
 from metamodel.interface import FloatArray
 from metamodel.model import places, response_values
 from metamodel.rows import SETTING_COLUMNS, Reject
-from metamodel.targets import Response
+from metamodel.targets import RESPONSES, Response, Target
 from parsers.operators import family_of
 from parsers.schema import DeviceKind, Layer, Origin, Scope, Status
+
+THROUGHPUT = "throughput"
+"""The target that no column holds."""
 
 Words = npt.NDArray[np.str_]
 Rows = npt.NDArray[np.intp]
@@ -71,6 +78,10 @@ class Samples:
     device: Words
     family: Words
     networks: tuple[frozenset[str], ...]
+    batch: FloatArray
+    """Inferences in one run; 1 where a table does not say."""
+    per_second: bool = False
+    """Whether inferences per second are asked for; the truth is a latency all the same."""
 
     def __len__(self) -> int:
         """Count the samples."""
@@ -88,7 +99,22 @@ class Samples:
             device=self.device[rows],
             family=self.family[rows],
             networks=tuple(self.networks[row] for row in rows),
+            batch=self.batch[rows],
         )
+
+    @property
+    def target(self) -> str:
+        """Name what is asked for."""
+        return THROUGHPUT if self.per_second else self.response.target.value
+
+    def told(self, values: FloatArray) -> FloatArray:
+        """Turn responses of the samples, measured or predicted, into what is asked for, shape (n,)."""
+        return 1e3 * self.batch / values if self.per_second else values
+
+    def told_interval(self, interval: Interval) -> Interval:
+        """Turn intervals around responses into intervals around what is asked for: the slowest end has the fewest per second."""
+        lower, upper = self.told(interval.lower), self.told(interval.upper)
+        return Interval(lower=np.minimum(lower, upper), upper=np.maximum(lower, upper))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +125,35 @@ class Selection:
     rejects: tuple[Reject, ...]
 
 
+def asked_response(target: str) -> Response:
+    """Find the response that a target is learned as.
+
+    Raises:
+        TableError: no such target.
+    """
+    learned = {one.target.value: one for one in RESPONSES}
+    learned[THROUGHPUT] = learned[Target.LATENCY.value]
+    if target not in learned:
+        raise TableError(f"No target {target!r}. Known: {', '.join(learned)}.")
+    return learned[target]
+
+
 def select_samples(
-    tables: Sequence[pd.DataFrame], response: Response, *, devices: Sequence[str] = (), include_virtual: bool = False
+    tables: Sequence[pd.DataFrame],
+    response: Response,
+    *,
+    devices: Sequence[str] = (),
+    include_virtual: bool = False,
+    per_second: bool = False,
 ) -> Selection:
     """Take the rows that tell what a layer's response was.
 
     Args:
         tables: as :func:`parsers.stats.read_stats` gives them.
-        response: what is to be predicted.
+        response: what is learned.
         devices: only rows of these; of all devices where it is empty.
         include_virtual: admit rows of virtual phones.
+        per_second: score a latency as the throughput that it implies.
 
     Raises:
         TableError: a device that no row is of, or no row that can be used; the message counts what was left out.
@@ -127,7 +172,8 @@ def select_samples(
     if table.empty:
         reasons = "; ".join(f"{reject.rows} × {reject.reason}" for reject in rejects) or "the tables are empty"
         raise TableError(f"No row tells the {response.target.value} of a layer: {reasons}.")
-    return Selection(samples=_samples(table.reset_index(drop=True), response), rejects=tuple(rejects))
+    samples = replace(_samples(table.reset_index(drop=True), response), per_second=per_second)
+    return Selection(samples=samples, rejects=tuple(rejects))
 
 
 def _conditions(
@@ -163,6 +209,7 @@ def _samples(table: pd.DataFrame, response: Response) -> Samples:
         device=table["device"].to_numpy(dtype=str),
         family=np.array([family_of(kind).value for kind in table["type"]]),
         networks=tuple(_names(cell) for cell in table["networks"]),
+        batch=pd.to_numeric(table["batch"]).fillna(1).to_numpy(dtype=np.float64),
     )
 
 

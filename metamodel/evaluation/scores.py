@@ -92,13 +92,31 @@ def score(
     )
 
 
+def score_samples(
+    samples: Samples,
+    prediction: FloatArray,
+    *,
+    interval: Interval | None = None,
+    never_seen: npt.NDArray[np.bool_] | None = None,
+    predict_us: float = float("nan"),
+) -> Scores:
+    """Score predicted responses of samples, in what is asked for; arguments as :func:`score` takes them."""
+    return score(
+        samples.told(samples.truth),
+        samples.told(prediction),
+        interval=None if interval is None else samples.told_interval(interval),
+        never_seen=never_seen,
+        predict_us=predict_us,
+    )
+
+
 def noise_ceiling(samples: Samples) -> dict[str, float | None]:
     """Predict every sample that has twins by their median: no predictor of attributes can be asked for more.
 
     Returns:
         Figures of :class:`Scores`, and ``samples``, how many have a twin. None where that are fewer than two.
     """
-    frame = pd.DataFrame({"place": samples.places, "truth": samples.truth})
+    frame = pd.DataFrame({"place": samples.places, "truth": samples.told(samples.truth)})
     truth, twin = [], []
     for _, group in frame.groupby("place")["truth"]:
         values = group.to_numpy()
@@ -123,7 +141,9 @@ def figures(scores: Sequence[Scores]) -> dict[str, Figure]:
 
 
 def network_sum_mape(samples: Samples, prediction: FloatArray) -> float:
-    """Compare each network's sum in each setting: mean APE of the sums, %; NaN where no sample names a network.
+    """Compare each network's sum in each setting: mean APE of the sums, %.
+
+    NaN where no sample names a network, and for throughput: what layers do per second does not add up.
 
     Args:
         samples: all of them.
@@ -134,7 +154,7 @@ def network_sum_mape(samples: Samples, prediction: FloatArray) -> float:
         for row, (names, setting) in enumerate(zip(samples.networks, samples.setting, strict=True))
         for name in names
     ]
-    if not parts:
+    if not parts or samples.per_second:
         return float("nan")
     rows = [row for _, _, row in parts]
     frame = pd.DataFrame(parts, columns=["network", "setting", "row"])

@@ -95,6 +95,25 @@ def test_the_command_prints_a_table_and_writes_the_fixed_document(monkeypatch, t
     assert "per_device" not in document["models"]["xgboost"]
 
 
+def test_throughput_is_learned_as_latency_and_has_no_sums(monkeypatch, tmp_path: Path, rows):
+    monkeypatch.chdir(tmp_path)
+    write_stats(rows, tmp_path / "rows.parquet")
+    options = ("--folds", "2", "--seeds", "1", "--models", "xgboost")
+
+    codes = [
+        evaluate(monkeypatch, "rows.parquet", "--target", name, "--json", f"{name}.json", *options)
+        for name in ("latency", "throughput")
+    ]
+
+    assert codes == [0, 0]
+    latency, throughput = (json.loads(Path(f"{name}.json").read_text()) for name in ("latency", "throughput"))
+    assert throughput["target"] == "throughput"
+    told, same = throughput["models"]["xgboost"], latency["models"]["xgboost"]
+    assert told["network_sum_mape"] == {"mean": None, "sd": None}
+    assert told["r2_log"]["mean"] == pytest.approx(same["r2_log"]["mean"])
+    assert told["mape"]["mean"] != same["mape"]["mean"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

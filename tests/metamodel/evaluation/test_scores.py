@@ -7,7 +7,14 @@ import pytest
 
 from metamodel.conformal import Interval
 from metamodel.evaluation.samples import select_samples
-from metamodel.evaluation.scores import figures, network_sum_mape, noise_ceiling, paired_difference, score
+from metamodel.evaluation.scores import (
+    figures,
+    network_sum_mape,
+    noise_ceiling,
+    paired_difference,
+    score,
+    score_samples,
+)
 from metamodel.targets import RESPONSES
 
 
@@ -50,6 +57,56 @@ def test_a_network_s_sums_in_two_settings_of_a_device_are_two(bench):
 
     # 2 for 1 and 2 for 3, which together would be 4 for 4.
     assert network_sum_mape(samples, np.array([2.0, 2.0])) == pytest.approx((100 + 100 / 3) / 2)
+
+
+@pytest.fixture
+def per_second(bench):
+    """One inference in 2 ms, and eight in 4 ms."""
+    one, eight = bench.layers(2)
+    rows = [
+        bench.row(one, networks=["a"], execution_time_ms=2.0),
+        bench.row(replace(eight, batch=8), networks=["a"], execution_time_ms=4.0),
+    ]
+    return select_samples([bench.frame(rows)], RESPONSES[0], per_second=True).samples
+
+
+def test_throughput_is_scored_in_inferences_per_second(per_second):
+    prediction = np.array([2.5, 3.2])
+
+    # 400 for 500 per second, and 2500 for 2000: latencies would be 25 % and 20 % off.
+    assert per_second.told(prediction) == pytest.approx([400, 2500])
+    assert score_samples(per_second, prediction).mape == pytest.approx((20 + 25) / 2)
+    assert score_samples(per_second, prediction).rmse == pytest.approx(np.sqrt((100**2 + 500**2) / 2))
+
+
+def test_the_slow_end_of_an_interval_is_the_low_end_of_the_throughput(per_second):
+    interval = Interval(lower=np.array([1.0, 4.0]), upper=np.array([4.0, 5.0]))
+
+    told = per_second.told_interval(interval)
+
+    assert (told.lower.tolist(), told.upper.tolist()) == ([250, 1600], [1000, 2000])
+    assert score_samples(per_second, np.array([2.0, 4.5]), interval=interval).coverage_90 == 100
+
+
+def test_throughputs_of_layers_do_not_add_up_to_a_network_s(per_second):
+    assert np.isnan(network_sum_mape(per_second, per_second.truth))
+
+
+def test_a_batch_that_a_table_does_not_say_counts_as_one(bench):
+    table = bench.frame([bench.row(bench.convolution(8), execution_time_ms=2.0)])
+    table["batch"] = table["batch"].where(table["batch"] < 0)
+
+    assert select_samples([table], RESPONSES[0], per_second=True).samples.batch.tolist() == [1]
+
+
+def test_the_noise_ceiling_of_throughput_is_that_of_what_was_measured_per_second(bench):
+    layer = bench.layers(1)[0]
+    rows = [bench.row(layer, execution_time_ms=time) for time in (1.0, 1.25, 1.25)]
+
+    samples = select_samples([bench.frame(rows)], RESPONSES[0], per_second=True).samples
+
+    # 800 for 1000 per second; 900, the middle of 1000 and 800, for 800, twice.
+    assert noise_ceiling(samples)["mape"] == pytest.approx((20 + 12.5 + 12.5) / 3)
 
 
 def test_the_noise_ceiling_is_how_well_duplicates_predict_each_other(bench):
