@@ -21,7 +21,18 @@ from parsers.atomic import written_whole
 from parsers.errors import OrtProfileError, RunLogError, StatsError
 from parsers.evidence import parse_job
 from parsers.jobs import DEVICE_FILE, JOB_FILE, read_device
-from parsers.schema import COLUMNS, SCHEMA_VERSION, Column, Row, Value, row_values
+from parsers.schema import (
+    COLUMNS,
+    SCHEMA_VERSION,
+    Column,
+    DeviceKind,
+    Origin,
+    Row,
+    Scope,
+    Status,
+    Value,
+    row_values,
+)
 
 KEY = ("campaign", "device", "job")
 """What makes a row of the table unique."""
@@ -29,12 +40,18 @@ KEY = ("campaign", "device", "job")
 ADDED_LATER = frozenset({"energy_error_mj"})
 """Columns that tables of this schema version may lack, because they were written before."""
 
+_NAMES = (*KEY, "provider")
+"""Columns without which a row is of nothing."""
+
 _PIECE = 1000
 """Rows that are held as cells at a time: as such they are many times as large as in a table."""
 
 _VERSION = b"autocomet.schema_version"
 
 _ARROW_TYPES: dict[type, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+_WORDS = {"scope": Scope, "status": Status, "origin": Origin, "device_kind": DeviceKind}
+"""Columns that hold one of a few words; any other word would be taken for whatever it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +158,8 @@ def read_stats(path: Path) -> pd.DataFrame:
         that the table is older than is null throughout.
 
     Raises:
-        StatsError: no such file, not a complete Parquet file, another schema version, or a column is missing.
+        StatsError: no such file, not a complete Parquet file, another schema version, or a column is missing or does not
+            hold what its name says.
     """
     if not path.is_file():
         raise StatsError(f"{path}: no such table. 'profile collect' and 'profile model' write one.")
@@ -161,7 +179,44 @@ def read_stats(path: Path) -> pd.DataFrame:
         raise StatsError(f"{path}: no column {', '.join(missing)}. Parse the campaign again with 'profile parse'.")
     for column in absent:
         table = table.append_column(column.name, pa.nulls(table.num_rows, _ARROW_TYPES[column.kind]))
-    return _to_frame(table.select([column.name for column in COLUMNS]))
+    return _to_frame(pa.table([_read_column(table, column, path) for column in COLUMNS], schema=_schema()))
+
+
+def _read_column(table: pa.Table, column: Column, path: Path) -> pa.ChunkedArray:
+    """Bring a column to its type, where no number has to be guessed from text or the other way round.
+
+    Raises:
+        StatsError: it holds something else.
+    """
+    held, wanted = table.column(column.name), _ARROW_TYPES[column.kind]
+    if not _is_like(held.type, column.kind):
+        raise StatsError(f"{path}: column {column.name} holds {held.type}, not {wanted}. Write it as {wanted}.")
+    try:
+        read = held.cast(wanted)
+        read.validate(full=True)
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        raise StatsError(f"{path}: column {column.name} does not hold {wanted}: {reason}") from error
+    words = [word.value for word in _WORDS.get(column.name, ())]
+    unknown = [value for value in read.unique().to_pylist() if value not in words] if words else []
+    if unknown:
+        raise StatsError(f"{path}: column {column.name} holds {unknown[0]!r}, which is none of {', '.join(words)}.")
+    if column.name in _NAMES and read.null_count:
+        raise StatsError(f"{path}: column {column.name} is empty in {read.null_count} rows. Every row names its own.")
+    return read
+
+
+def _is_like(held: pa.DataType, kind: type) -> bool:
+    """Tell whether a column's cells can be read as of a kind, null throughout included."""
+    if pa.types.is_dictionary(held):
+        held = held.value_type
+    if pa.types.is_null(held):
+        return True
+    if kind is str:
+        return bool(pa.types.is_string(held) or pa.types.is_large_string(held))
+    if kind is bool:
+        return bool(pa.types.is_boolean(held))
+    return bool(pa.types.is_integer(held) or pa.types.is_floating(held))
 
 
 def _schema() -> pa.Schema:

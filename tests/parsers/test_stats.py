@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -66,6 +67,12 @@ def row(layer: Layer, job: str) -> Row:
             networks=("alexnet", "vgg19"),
         ),
     )
+
+
+def rewrite(path: Path, name: str, cells: pa.Array) -> None:
+    """Put other cells into a column of a table."""
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.column_names.index(name), name, cells), path)
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000, 2001])
@@ -172,3 +179,54 @@ def test_a_table_without_a_column_that_was_always_there_is_refused(tmp_path: Pat
 
     with pytest.raises(StatsError, match="no column energy_mj"):
         read_stats(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "told"),
+    [
+        ("execution_time_ms", pa.array(["1.25"]), "column execution_time_ms holds string, not double"),
+        ("threads", pa.array(["four"]), "column threads holds string, not int64"),
+        ("threads", pa.array([1.5]), "column threads does not hold int64"),
+        ("device", pa.array([7]), "column device holds int64, not string"),
+        ("device", pa.array([b"\xff"]), "column device holds binary, not string"),
+        ("device", pa.array([b"\xff"]).view(pa.string()), "column device does not hold string"),
+        ("spinning", pa.array(["yes"]), "column spinning holds string, not bool"),
+        ("status", pa.array(["fine"]), "column status holds 'fine', which is none of ok, unsupported"),
+        ("origin", pa.array([None], pa.string()), "column origin holds None, which is none of measured"),
+        ("device", pa.array([None], pa.string()), "column device is empty in 1 rows"),
+    ],
+)
+def test_a_column_that_does_not_hold_what_its_name_says_is_named(
+    tmp_path: Path, name: str, cells: pa.Array, told: str
+) -> None:
+    path = tmp_path / "stats.parquet"
+    write_stats([row(CONV, "a")], path)
+    rewrite(path, name, cells)
+
+    with pytest.raises(StatsError) as caught:
+        read_stats(path)
+
+    assert str(caught.value).startswith(f"{path}: {told}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("execution_time_ms", pa.array([1.25], pa.float32())),
+        ("threads", pa.array([1.0])),
+        ("device", pa.array(["phone"]).dictionary_encode()),
+        ("device", pa.array(["phone"], pa.large_string())),
+        ("power_mw", pa.nulls(1)),
+    ],
+)
+def test_a_column_of_another_width_of_its_kind_is_read_all_the_same(tmp_path: Path, name: str, cells: pa.Array) -> None:
+    path = tmp_path / "stats.parquet"
+    write_stats([row(CONV, "a")], path)
+    expected = read_stats(path)
+    expected[name] = cells.to_pylist()
+    rewrite(path, name, cells)
+
+    table = read_stats(path)
+
+    assert table.equals(expected.astype(table.dtypes))
