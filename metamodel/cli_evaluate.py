@@ -14,6 +14,7 @@ from parsers.console import progress, tell
 
 if TYPE_CHECKING:
     from metamodel.evaluation.contest import Contest
+    from metamodel.evaluation.protocols import Unit
     from metamodel.evaluation.scores import Figure
 
 _CEILING = "noise ceiling"
@@ -43,6 +44,14 @@ def evaluate_command(
             "--protocol", help="What is unseen: unseen-networks, unseen-layers, unseen-phone or calibrated-phone."
         ),
     ] = "unseen-networks",
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            help="What stays together where networks are unseen: network, or network-family, the letters that a network's "
+            "name begins with, up to the first digit or mark, or a version's v.",
+        ),
+    ] = "network",
     measurements: Annotated[
         list[int] | None,
         typer.Option(
@@ -78,6 +87,7 @@ def evaluate_command(
 
     if protocol not in {*Protocol, CALIBRATED_PHONE}:
         raise TableError(f"No protocol {protocol!r}. Known: {', '.join((*Protocol, CALIBRATED_PHONE))}.")
+    unit = _unit(by, protocol)
     response = asked_response(target)
     names = tuple(models.split(",")) if models else COMPETITORS
     frames = [read_stats(path) for path in tables]
@@ -91,7 +101,7 @@ def evaluate_command(
         if json_file is not None:
             _write(document, json_file)
         return
-    plan = Plan(protocol=Protocol(protocol), learners=names, folds=folds, seeds=seeds)
+    plan = Plan(protocol=Protocol(protocol), learners=names, folds=folds, seeds=seeds, unit=unit)
     with progress(f"Evaluating {protocol}", count_runs(selection.samples, plan)) as advance:
         contest = hold(selection.samples, plan, workers=available_cores(), advance=advance)
     if json_file is not None:
@@ -99,15 +109,29 @@ def evaluate_command(
     _show(contest)
 
 
+def _unit(by: str, protocol: str) -> Unit:
+    from metamodel.evaluation.protocols import Protocol, Unit
+
+    if by not in set(Unit):
+        raise TableError(f"Networks are not held out by {by!r}. Known: {', '.join(Unit)}.")
+    if by != Unit.NETWORK and protocol != Protocol.UNSEEN_NETWORKS:
+        raise TableError(f"--by {by} goes with --protocol {Protocol.UNSEEN_NETWORKS}, not with {protocol}.")
+    return Unit(by)
+
+
 def contest_json(contest: Contest) -> dict[str, Any]:
     """Lay a contest out as the JSON document that ``--json`` writes."""
+    from metamodel.evaluation.protocols import Protocol
+
+    plan = contest.plan
     return {
-        "protocol": contest.plan.protocol.value,
+        "protocol": plan.protocol.value,
+        **({"by": plan.unit.value} if plan.protocol is Protocol.UNSEEN_NETWORKS else {}),
         "target": contest.target,
         "rows": contest.rows,
         "devices": list(contest.devices),
-        "folds": contest.plan.folds,
-        "seeds": contest.plan.seeds,
+        "folds": plan.folds,
+        "seeds": plan.seeds,
         "noise_ceiling": dict(contest.noise_ceiling),
         "models": {
             name: {

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from metamodel.conformal import Interval, coverage_percent_by_family
 from metamodel.errors import TableError
 from metamodel.evaluation.learners import LEARNERS, Cautious
-from metamodel.evaluation.protocols import Fold, Protocol, folds_of
+from metamodel.evaluation.protocols import Fold, Protocol, Unit, folds_of
 from metamodel.evaluation.samples import Rows, Samples
 from metamodel.evaluation.scores import (
     Figure,
@@ -39,6 +39,8 @@ class Plan:
     """Names of :data:`metamodel.evaluation.learners.LEARNERS`."""
     folds: int = 5
     seeds: int = 3
+    unit: Unit = Unit.NETWORK
+    """What stays together where networks are held out."""
 
     def __post_init__(self) -> None:
         """Refuse names that are no learners.
@@ -118,7 +120,7 @@ def hold(samples: Samples, plan: Plan, *, workers: int, advance: Advance) -> Con
     """
     tasks, notes = [], []
     for seed in range(plan.seeds):
-        for fold in folds_of(samples, plan.protocol, folds=plan.folds, seed=seed):
+        for fold in folds_of(samples, plan.protocol, folds=plan.folds, seed=seed, unit=plan.unit):
             for name in plan.learners:
                 tasks.append(partial(_run, samples, name, fold, seed))
                 notes.append(f"{name}, {fold.name}")

@@ -6,6 +6,7 @@ learner sees the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,8 @@ import numpy as np
 
 from metamodel.errors import TableError
 from metamodel.evaluation.samples import Rows, Samples
+
+_FAMILY = re.compile(r"[^\W\d_]+?(?=v?\d|[\W_]|$)", re.IGNORECASE)
 
 
 class Protocol(StrEnum):
@@ -27,6 +30,14 @@ class Protocol(StrEnum):
     """A device: it is known by its hardware attributes alone."""
 
 
+class Unit(StrEnum):
+    """What stays together when networks are held out."""
+
+    NETWORK = "network"
+    NETWORK_FAMILY = "network-family"
+    """Networks of one design: a width or depth of it that trains tells much of another."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
     """Which samples train and which test, and what was held out, for people."""
@@ -36,7 +47,19 @@ class Fold:
     test: Rows
 
 
-def folds_of(samples: Samples, protocol: Protocol, *, folds: int, seed: int) -> Iterator[Fold]:
+def network_family(name: str) -> str:
+    """Tell the family of a network from its name: the letters that it begins with, whatever their case.
+
+    They end before the first digit, mark or space, and before a version's "v": ``Net2``, ``net-large`` and ``netv3_small``
+    are of the family ``net``. A name that begins otherwise is a family of its own.
+    """
+    found = _FAMILY.match(name)
+    return found.group().casefold() if found else name
+
+
+def folds_of(
+    samples: Samples, protocol: Protocol, *, folds: int, seed: int, unit: Unit = Unit.NETWORK
+) -> Iterator[Fold]:
     """Deal the samples into folds.
 
     Args:
@@ -44,13 +67,14 @@ def folds_of(samples: Samples, protocol: Protocol, *, folds: int, seed: int) -> 
         protocol: what is held out.
         folds: how many; ``unseen-phone`` has one per device.
         seed: decides which units meet in a fold.
+        unit: what stays together where networks are held out.
 
     Raises:
         TableError: there are fewer units than folds, or samples that belong to no unit.
     """
     match protocol:
         case Protocol.UNSEEN_NETWORKS:
-            yield from _by_network(samples, folds, seed)
+            yield from _by_network(samples, folds, seed, unit)
         case Protocol.UNSEEN_LAYERS:
             dealt = _deal(sorted(set(samples.configuration)), folds, seed, what="layer configurations")
             for number, units in enumerate(dealt, start=1):
@@ -63,11 +87,14 @@ def folds_of(samples: Samples, protocol: Protocol, *, folds: int, seed: int) -> 
                 yield _fold(device, samples.device == device)
 
 
-def _by_network(samples: Samples, folds: int, seed: int) -> Iterator[Fold]:
-    names = sorted({name for networks in samples.networks for name in networks})
-    for number, units in enumerate(_deal(names, folds, seed, what="networks"), start=1):
-        tested = np.array([bool(networks & units) for networks in samples.networks])
-        yield _fold(f"networks {number}", tested)
+def _by_network(samples: Samples, folds: int, seed: int, unit: Unit) -> Iterator[Fold]:
+    members, what = samples.networks, "networks"
+    if unit is Unit.NETWORK_FAMILY:
+        members = tuple(frozenset(map(network_family, networks)) for networks in members)
+        what = "families of networks"
+    names = sorted({name for units in members for name in units})
+    for number, held_out in enumerate(_deal(names, folds, seed, what=what), start=1):
+        yield _fold(f"{what} {number}", np.array([bool(units & held_out) for units in members]))
 
 
 def _deal(units: Sequence[str], folds: int, seed: int, *, what: str) -> list[frozenset[str]]:

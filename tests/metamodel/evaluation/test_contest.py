@@ -118,6 +118,12 @@ def test_throughput_is_learned_as_latency_and_has_no_sums(monkeypatch, tmp_path:
     ("arguments", "says"),
     [
         (("--protocol", "by-row"), "No protocol 'by-row'"),
+        (("--by", "row"), "Networks are not held out by 'row'. Known: network, network-family."),
+        (
+            ("--by", "network-family", "--protocol", "unseen-layers"),
+            "--by network-family goes with --protocol unseen-n",
+        ),
+        (("--by", "network-family", "--folds", "2"), "2 folds of 1 families of networks"),
         (("--target", "beauty"), "No target 'beauty'"),
         (("--models", "oracle"), "No model 'oracle'"),
         (("--device", "foldable"), "No row is of device 'foldable'"),

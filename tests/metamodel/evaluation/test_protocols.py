@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metamodel.errors import TableError
-from metamodel.evaluation.protocols import Protocol, folds_of
+from metamodel.evaluation.protocols import Protocol, Unit, folds_of, network_family
 from metamodel.evaluation.samples import select_samples
 from metamodel.targets import RESPONSES
 
@@ -33,6 +33,41 @@ def test_no_network_of_a_test_has_a_layer_that_trains(samples):
         tested = {name for row in fold.test for name in samples.networks[row]}
         assert tested
         assert all(not samples.networks[row] & tested for row in fold.train)
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("Thinnet", "thinnet"),
+        ("thinnet50_w2", "thinnet"),
+        ("thinnet_large", "thinnet"),
+        ("thinnet-b0", "thinnet"),
+        ("thinnetv2_small", "thinnet"),
+        ("convnet", "convnet"),
+        ("v2net", "v"),
+        ("3d-net", "3d-net"),
+        ("", ""),
+    ],
+)
+def test_a_family_is_the_letters_that_a_name_begins_with(name, family):
+    assert network_family(name) == family
+
+
+def test_networks_of_a_family_are_held_out_together(bench):
+    nets = {name: bench.layers(3) for name in ("thin18", "thin50", "wide_s", "wide_l", "odd")}
+    samples = select_samples([bench.frame(bench.campaign(nets))], RESPONSES[0]).samples
+
+    folds = list(folds_of(samples, Protocol.UNSEEN_NETWORKS, folds=3, seed=0, unit=Unit.NETWORK_FAMILY))
+
+    tested = [sorted({name for row in fold.test for name in samples.networks[row]}) for fold in folds]
+    assert sorted(tested) == [["odd"], ["thin18", "thin50"], ["wide_l", "wide_s"]]
+    for fold in folds:
+        assert sorted([*fold.train, *fold.test]) == list(range(len(samples)))
+
+
+def test_fewer_families_than_folds_are_refused(samples):
+    with pytest.raises(TableError, match="3 folds of 1 families of networks"):
+        list(folds_of(samples, Protocol.UNSEEN_NETWORKS, folds=3, seed=0, unit=Unit.NETWORK_FAMILY))
 
 
 def test_a_layer_shared_by_two_networks_is_tested_with_each_and_never_trains_beside_it(bench):
