@@ -66,7 +66,7 @@ class Cases:
 class Oversampling:
     """How much is made of what is rare."""
 
-    share: float = 0.25
+    share: float = 0.1
     """A class with fewer cases than this share of the largest one's is raised to it."""
     neighbours: int = 5
     """A case is interpolated with one of so many nearest of its class; a class that has no more cases stays as it is."""

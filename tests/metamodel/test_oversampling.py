@@ -91,7 +91,10 @@ def test_where_nothing_is_rare_the_ablation_is_b_o_b_to_the_last_bit(samples):
     assert np.array_equal(bob.fit(convolutions).predict(samples), smote.fit(convolutions).predict(samples))
 
 
-def test_the_ablation_learns_from_made_cases_and_competes_by_request_alone(samples):
+def test_the_ablation_learns_from_made_cases_and_competes_by_request_alone(bench):
+    layers = [bench.convolution(4 * size, kernel=1 + size % 2) for size in range(2, 82)]
+    layers += [bench.gemm(64 * size, 100 + size) for size in range(1, 7)]
+    samples = select_samples([bench.frame([bench.row(layer) for layer in layers])], RESPONSES[0]).samples
     bob, smote = Bob(seed=4, judged=Judged.NOT), LEARNERS["bob-smote"](4)
 
     assert not np.array_equal(bob.fit(samples).predict(samples), smote.fit(samples).predict(samples))
