@@ -45,13 +45,13 @@ def calibrate_command(
         raise typer.BadParameter("give --device, --rows, or both")
     from metamodel.artefact import check_output, load_artefact, save_artefact
     from metamodel.calibrate import calibrate_by_measuring, calibrate_by_rows, manifest_sha256
-    from parsers.stats import read_stats
+    from metamodel.tables import read_tables
 
     artefact, parent = load_artefact(model), manifest_sha256(model)
     if output is not None:
         check_output(output)
     if rows is not None:
-        table = read_stats(rows)
+        (table,) = read_tables([rows])
         calibration = calibrate_by_rows(artefact, parent, table, device=device, count=count, seed=seed)
     else:
         calibration = calibrate_by_measuring(

@@ -83,14 +83,14 @@ def evaluate_command(
     from metamodel.evaluation.protocols import Protocol
     from metamodel.evaluation.samples import THROUGHPUT, asked_response, select_samples
     from metamodel.parallel import available_cores
-    from parsers.stats import read_stats
+    from metamodel.tables import read_tables
 
     if protocol not in {*Protocol, CALIBRATED_PHONE}:
         raise TableError(f"No protocol {protocol!r}. Known: {', '.join((*Protocol, CALIBRATED_PHONE))}.")
     unit = _unit(by, protocol)
     response = asked_response(target)
     names = tuple(models.split(",")) if models else COMPETITORS
-    frames = [read_stats(path) for path in tables]
+    frames = read_tables(tables)
     selection = select_samples(
         frames, response, devices=device or (), include_virtual=include_virtual, per_second=target == THROUGHPUT
     )

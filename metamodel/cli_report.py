@@ -50,8 +50,8 @@ def report_command(
     from metamodel.html_report import Report, report_html
     from metamodel.manifest import ParentTable
     from metamodel.rows import count_rows
+    from metamodel.tables import read_tables
     from metamodel.targets import RESPONSES
-    from parsers.stats import read_stats
 
     offered = [one.value for one in (Protocol.UNSEEN_NETWORKS, Protocol.UNSEEN_LAYERS, Protocol.UNSEEN_PHONE)]
     if protocol not in offered:
@@ -62,7 +62,7 @@ def report_command(
         if name not in known:
             raise TableError(f"No target {name!r}. Known: {', '.join(known)}.")
     plan = Plan(protocol=Protocol(protocol), learners=tuple(dict.fromkeys(models.split(","))), folds=folds, seeds=seeds)
-    frames = [read_stats(path) for path in tables]
+    frames = read_tables(tables)
     sections, absent = [], []
     for name in names:
         try:

@@ -42,11 +42,10 @@ from metamodel.rows import (
     setting_key,
     settings_of,
 )
+from metamodel.tables import read_tables
 from metamodel.targets import RESPONSES, Response, Target
-from metamodel.units import check_units
 from parsers.console import Advance
 from parsers.schema import SCHEMA_VERSION, Layer, Origin
-from parsers.stats import read_stats
 
 _SCORED = (Origin.MEASURED, Origin.IMPORTED)
 """Origins whose rows are scored; predicting what a formula made is no evidence."""
@@ -81,9 +80,7 @@ def prepare(paths: Sequence[Path], *, include_virtual: bool = False) -> Prepared
         parsers.errors.StatsError: a table is absent, torn or of another version.
         TableError: the tables hold too few usable rows, or times in another unit than their column says.
     """
-    frames = [read_stats(path) for path in paths]
-    for path, frame in zip(paths, frames, strict=True):
-        check_units(frame, name=path.name)
+    frames = read_tables(paths)
     tables = tuple(
         ParentTable(name=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), rows=len(frame))
         for path, frame in zip(paths, frames, strict=True)
