@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from metamodel.cli_evaluate_table import LEAD, devices_cell, lead_cell, new_table, number_cell, print_table, spread_cell
 from metamodel.errors import OutputError, TableError
 from parsers.console import progress, tell
 
 if TYPE_CHECKING:
     from metamodel.evaluation.contest import Contest
     from metamodel.evaluation.protocols import Unit
-    from metamodel.evaluation.scores import Figure
 
 _CEILING = "noise ceiling"
 _SHOWN = {
-    "mape": "MAPE %",
-    "median_ape": "median %",
+    "mape": "MAPE",
+    "median_ape": "median",
     "r2": "R²",
     "r2_log": "log R²",
     "spearman": "Spearman",
-    "network_sum_mape": "sums %",
+    "network_sum_mape": "sums",
     "coverage_90": "in 90 %",
-    "width_90": "width %",
+    "width_90": "width",
 }
 """What the table shows of the figures, and what it calls them; the document has the rest."""
 
@@ -168,44 +167,16 @@ def _write(document: dict[str, Any], path: Path) -> None:
 
 
 def _show(contest: Contest) -> None:
-    import sys
-
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    first = next(iter(contest.standings))
-    table = Table(title=_title(contest), box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("model", min_width=len(_CEILING), no_wrap=True)
-    for name in (*_SHOWN.values(), f"− {first}'s"):
-        table.add_column(name, justify="right")
+    words = ("model",)
+    table = new_table((*words, *_SHOWN.values(), LEAD), words=words)
     ceiling = contest.noise_ceiling
-    table.add_row(_CEILING, *(_number(ceiling.get(name)) for name in _SHOWN), "", style="dim")
+    table.add_row(_CEILING, *(number_cell(ceiling.get(name)) for name in _SHOWN), "", style="dim")
     for name, standing in contest.standings.items():
         figures = [
-            _with_spread(standing.figures[item]) if item == "mape" else _number(standing.figures[item].mean)
+            spread_cell(standing.figures[item]) if item == "mape" else number_cell(standing.figures[item].mean)
             for item in _SHOWN
         ]
-        table.add_row(name, *figures, _lead(standing.lead))
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
-
-
-def _lead(lead: Mapping[str, float] | None) -> str:
-    """Say how far a learner's MAPE is from the first's, with half the 95 % interval; "ties" where that holds 0."""
-    if lead is None:
-        return ""
-    told = f"{-lead['mean']:+.3g}±{lead['high'] - lead['mean']:.2g}"
-    return f"{told} ties" if lead["low"] <= 0 <= lead["high"] else told
-
-
-def _title(contest: Contest) -> str:
-    devices = ", ".join(contest.devices)
-    return f"{contest.plan.protocol.value}, {contest.target}: {contest.rows} rows of {devices}; mean ± sd over folds × seeds"
-
-
-def _with_spread(figure: Figure) -> str:
-    return "" if figure.mean is None else f"{figure.mean:.3g}±{figure.sd:.2g}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
+        table.add_row(name, *figures, lead_cell(standing.lead))
+    unit = "" if contest.plan.unit.value == "network" else f" by {contest.plan.unit.value}"
+    devices = devices_cell(contest.devices)
+    print_table(table, f"{contest.plan.protocol.value}{unit}, {contest.target}: {contest.rows} rows of {devices}")

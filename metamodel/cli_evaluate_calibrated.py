@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from metamodel.cli_evaluate_table import LEAD, devices_cell, lead_cell, new_table, number_cell, print_table, spread_cell
 from parsers.console import progress
 
 if TYPE_CHECKING:
     from metamodel.evaluation.calibrated import CalibratedContest, CalibratedFigures
     from metamodel.evaluation.samples import Samples
 
-_SHOWN = ("median_ape", "mape", "within_10", "r2_log", "spearman")
+_SHOWN = {"mape": "MAPE", "median_ape": "median", "within_10": "in ±10 %", "r2_log": "log R²", "spearman": "Spearman"}
+_WITH_SPREAD = frozenset({"mape", "median_ape"})
 
 
 def evaluate_calibrated(
@@ -74,22 +76,15 @@ def _figures_json(figures: Mapping[str, Any]) -> dict[str, dict[str, float | Non
 
 
 def _show(contest: CalibratedContest) -> None:
-    import sys
-
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        title=f"calibrated-phone, {contest.target}: {contest.rows} rows of {', '.join(contest.devices)}, each held out in "
-        "turn; mean ± sd over devices × seeds"
-    )
-    for name in ("model", "measured", "layers", *_SHOWN, "first − this, MAPE"):
-        table.add_column(name, justify="left" if name in {"model", "layers"} else "right")
+    words = ("model", "layers")
+    table = new_table((*words, "k", *_SHOWN.values(), LEAD), words=words)
     for name, standing in contest.standings.items():
         for layers, by_k in (("seen", standing.seen_layers), ("unseen", standing.unseen_layers)):
             for k, one in by_k.items():
-                told = (f"{one.figures[item].mean:.3g} ± {one.figures[item].sd:.2g}" for item in _SHOWN)
-                lead = one.lead
-                ahead = f"{lead['mean']:+.2f} [{lead['low']:+.2f}, {lead['high']:+.2f}]" if lead else ""
-                table.add_row(name, str(k), layers, *told, ahead)
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
+                figures = [
+                    spread_cell(one.figures[item]) if item in _WITH_SPREAD else number_cell(one.figures[item].mean)
+                    for item in _SHOWN
+                ]
+                table.add_row(name, layers, str(k), *figures, lead_cell(one.lead))
+    devices = devices_cell(contest.devices)
+    print_table(table, f"calibrated-phone, {contest.target}: {contest.rows} rows of {devices}, each held out in turn")

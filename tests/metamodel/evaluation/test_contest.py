@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from metamodel.cli import main
-from metamodel.cli_evaluate import _lead
 from metamodel.errors import TableError
 from metamodel.evaluation.contest import Plan, count_runs, hold
 from metamodel.evaluation.protocols import Protocol
@@ -155,15 +154,3 @@ def test_b_o_b_says_how_often_its_intervals_hold_and_peers_do_not(bench):
     assert set(bob.coverage_by_family) == set(samples.family)
     assert standings["ridge"].figures["coverage_90"].mean is None
     assert standings["ridge"].coverage_by_family == {}
-
-
-@pytest.mark.parametrize(
-    ("lead", "told"),
-    [
-        (None, ""),
-        ({"mean": -1.0, "low": -1.5, "high": -0.5}, "+1±0.5"),
-        ({"mean": 0.25, "low": -0.25, "high": 0.75}, "-0.25±0.5 ties"),
-    ],
-)
-def test_a_lead_whose_interval_holds_zero_is_a_tie(lead, told):
-    assert _lead(lead) == told
