@@ -185,7 +185,7 @@ def fit_bag(cells: Cells, rows: IntArray, kinds: int, seed: int) -> Predict:
 def fit_bag_of_chosen_depth(cells: Cells, rows: IntArray, kinds: int, seed: int) -> Predict:
     """Fit B-o-B with the depth whose trees, cross-fitted on the rows, err least."""
     features, learned = cell_features(cells.operations[rows], kinds=kinds), np.log(cells.costs[rows])
-    recipes = [Recipe(trees=Trees(max_depth=depth), members=1, folds=5) for depth in DEPTHS]
+    recipes = [Recipe(trees=Trees(max_depth=depth), most_members=1, folds=5) for depth in DEPTHS]
     bags = [new_bag(seed, judged=Judged.CROSS_FIT, recipe=recipe).fit(features, learned) for recipe in recipes]
     best = int(np.argmin([bag.cross_errors_[0] for bag in bags]))
     return fitted(new_bag(seed, recipe=Recipe(trees=Trees(max_depth=DEPTHS[best]))), cells, rows, kinds)

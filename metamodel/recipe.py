@@ -8,8 +8,8 @@ Notation::
     g(c)    group: what is held out as a whole in the cross-fit
 
 Each case counts once, however often a campaign happened to repeat it. Members see all cases and differ by their seeds, which
-draw rows and columns; so a bag that was cross-fitted, for intervals and an honest error, and one that was not, for
-speed, are the same bag to the last bit.
+draw rows and columns. A bag that is cross-fitted, for intervals and an honest error, grows until that error stops
+improving; one that is not, for speed, has a fixed number of the same members.
 
 Ten folds: predictions cross-fitted on few folds are worse than the bag's own, and intervals around the bag's predictions then
 are too wide (:mod:`metamodel.conformal`).
@@ -48,6 +48,10 @@ class Recipe:
 
     trees: Trees = Trees()
     members: int = 4
+    """Of a bag that nothing judges."""
+    least_members: int = 3
+    most_members: int = 8
+    """One that is judged grows between these, until its error stops improving."""
     folds: int = 10
     """Of the cross-fit."""
 
@@ -60,7 +64,7 @@ class Judged(StrEnum):
     """By which predictions of unseen cases a bag is judged while it is fitted."""
 
     NOT = "not"
-    """By none. The members are those of ``CROSS_FIT``."""
+    """By none. The members are the first ones of ``CROSS_FIT``, in a number that it usually ends near."""
     CROSS_FIT = "cross_fit"
     """By members fitted without a fold of the groups: ``folds`` times more fits."""
     OUT_OF_BAG = "out_of_bag"
@@ -129,8 +133,8 @@ def new_bag(seed: int, *, judged: Judged = Judged.NOT, recipe: Recipe = RECIPE, 
         max_samples=0.9 if out_of_bag else 1.0,
         growth="cross_fit" if judged is Judged.CROSS_FIT else "out_of_bag",
         folds=recipe.folds,
-        max_members=recipe.members,
-        min_members=recipe.members,
+        max_members=recipe.members if judged is Judged.NOT else recipe.most_members,
+        min_members=recipe.members if judged is Judged.NOT else min(recipe.least_members, recipe.most_members),
         seed=seed,
         n_jobs=jobs,
         **asdict(recipe.trees),

@@ -29,7 +29,7 @@ from parsers.schema import (
 )
 from parsers.stats import rows_to_frame, write_stats
 
-QUICK = Recipe(trees=Trees(n_estimators=150, learning_rate=0.15), members=2, folds=4)
+QUICK = Recipe(trees=Trees(n_estimators=150, learning_rate=0.15), members=2, most_members=2, folds=4)
 """Fits in a fraction of the time that the recipe of ``metamodel fit`` takes, and well enough for a law without surprises."""
 
 PHONE = Context(cores=4, memory_gb=8.0, clock_freq_ghz=2.8, memory_bw_gbs=34.0, peak_gflops=160.0, core_part="0xd0b")
