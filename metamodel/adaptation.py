@@ -18,6 +18,12 @@ Notation::
     sd(x)²    c + a − k(x, X) K⁻¹ k(X, x)                                                                          (2)
     error_i   [K⁻¹ r]_i / [K⁻¹]_ii, what measured layer i is off by, predicted from the other k − 1                (3)
     log p(r)  −½ rᵀ K⁻¹ r − ½ log |K| + constant, by which a and l are chosen                                      (4)
+    σ(x)²     s + mean of (2) over all a and l that (4) chose from                                                 (5)
+
+The likelihood of a few residuals tells a good a and l from bad ones, but not how sure it is: with the chosen pair alone (2)
+is now far too small, now too large. So doubt is averaged over all pairs alike. An interval on a calibrated phone is the
+bag's, whose half-width is q·σ on the logarithm, and (5) beside it: two errors that have nothing to do with one another, so
+that their squares add up.
 
 The layers are chosen before anything is measured, as k medoids of z (Kaufman and Rousseeuw 1987): greedy, then improved
 until no cluster has a better centre. The features of the phone are left out of z; they are the same for all layers.
@@ -28,11 +34,13 @@ An :class:`Adaptation` holds plain numbers, and fits a JSON manifest.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
+from metamodel.conformal import Interval
 from metamodel.features import LAYER_NUMBERS, Matrix
 from metamodel.interface import FloatArray, Setting
 from metamodel.targets import Target
@@ -121,6 +129,12 @@ class Adaptation:
         spread: FloatArray = np.sqrt(np.maximum(self.factor + self.drift - explained, 0.0))
         return spread
 
+    def doubt(self, matrix: Matrix, names: Sequence[str], log_prediction: FloatArray) -> FloatArray:
+        """Give the standard deviation of what a new measurement is off the shifted prediction, Equation (5), shape (n,)."""
+        spreads = np.array([one.spread(matrix, names, log_prediction) for one in self._candidates()])
+        doubt: FloatArray = np.sqrt(self.noise + (spreads**2).mean(axis=0))
+        return doubt
+
     def errors_left_out(self) -> FloatArray:
         """Predict each measured layer from the others: log measured − log predicted, Equation (3), shape (k,)."""
         inverse = np.linalg.inv(self._measured())
@@ -131,6 +145,13 @@ class Adaptation:
         """Give the marginal log likelihood of the residuals, Equation (4), up to a constant."""
         measured, residuals = self._measured(), np.array(self.residuals)
         return float(-residuals @ np.linalg.solve(measured, residuals) - np.linalg.slogdet(measured)[1]) / 2
+
+    def likeliest(self) -> Adaptation:
+        """Choose a and l by the marginal likelihood."""
+        return max(self._candidates(), key=Adaptation.log_likelihood)
+
+    def _candidates(self) -> list[Adaptation]:
+        return [replace(self, drift=drift, length=length) for drift in _DRIFTS for length in _LENGTHS]
 
     def _covariance(self, placed: FloatArray) -> FloatArray:
         distance2 = _distance2(placed, np.array(self.support))
@@ -200,20 +221,34 @@ def fit_adaptation(
     if not len(residuals) or not np.isfinite(residuals).all():
         raise ValueError("a phone is learned from one finite measurement and prediction at least")
     support = layer_map.place(matrix, names, log_prediction)
-    candidates = [
-        Adaptation(
-            layer_map=layer_map,
-            support=tuple(map(tuple, support.tolist())),
-            residuals=tuple(residuals.tolist()),
-            drift=drift,
-            length=length,
-            factor=_FACTOR,
-            noise=_NOISE,
-        )
-        for drift in _DRIFTS
-        for length in _LENGTHS
-    ]
-    return max(candidates, key=Adaptation.log_likelihood)
+    return Adaptation(
+        layer_map=layer_map,
+        support=tuple(map(tuple, support.tolist())),
+        residuals=tuple(residuals.tolist()),
+        drift=_DRIFTS[0],
+        length=_LENGTHS[0],
+        factor=_FACTOR,
+        noise=_NOISE,
+    ).likeliest()
+
+
+def widened(interval: Interval, prediction: FloatArray, doubt: FloatArray, alpha: float) -> Interval:
+    """Widen a bag's intervals by what is not known of the phone.
+
+    Args:
+        interval: the ends around each prediction, shape (n,).
+        prediction: shape (n,); an infinite one (the set B) stays its own interval.
+        doubt: from :meth:`Adaptation.doubt`, shape (n,).
+        alpha: the share that may lie outside.
+    """
+    finite = np.isfinite(prediction)
+    known = np.where(finite, prediction, 1.0)
+    with np.errstate(over="ignore"):
+        bag = np.log(np.where(finite, interval.upper, 1.0) / known)
+        factor = np.exp(np.hypot(bag, NormalDist().inv_cdf(1 - alpha / 2) * doubt))
+    return Interval(
+        lower=np.where(finite, known / factor, prediction), upper=np.where(finite, known * factor, prediction)
+    )
 
 
 def choose_layers(placed: FloatArray, count: int, *, seed: int = 0) -> IntArray:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from xgboost import Booster
 
-from metamodel.adaptation import PhoneAdaptation
+from metamodel.adaptation import Adaptation, PhoneAdaptation, widened
 from metamodel.bag import predict_mean
 from metamodel.compiled import CompiledBag, compile_bag
 from metamodel.conformal import Interval, IntervalModel, IntervalRecord, fit_intervals
@@ -153,26 +153,34 @@ class LayerModel:
         }
 
     def _adapted(self, model: ResponseModel, matrix: Matrix, setting: Setting) -> FloatArray:
-        predicted, key = model.predict(matrix), setting_key(setting)
-        for one in self.adaptations:
-            if one.target is model.record.response.target and one.applies(setting, key) and len(predicted):
-                shift: FloatArray = one.adaptation.shift(matrix, self.space.names, np.log(predicted))
-                return predicted * np.exp(shift)
-        return predicted
+        predicted, adaptation = model.predict(matrix), self._adaptation(model, setting)
+        if adaptation is None or not len(predicted):
+            return predicted
+        shifted: FloatArray = predicted * np.exp(adaptation.shift(matrix, self.space.names, np.log(predicted)))
+        return shifted
+
+    def _adaptation(self, model: ResponseModel, setting: Setting) -> Adaptation | None:
+        key, target = setting_key(setting), model.record.response.target
+        applying = (one for one in self.adaptations if one.target is target and one.applies(setting, key))
+        return next((one.adaptation for one in applying), None)
 
     def intervals(
         self, layers: Sequence[Layer], setting: Setting, predicted: Mapping[Target, FloatArray]
     ) -> Mapping[Target, Interval]:
-        """Give the ends around predictions of :meth:`predict`, where there are any."""
+        """Give the ends around predictions of :meth:`predict`, where there are any; wider where an adaptation is in them."""
         matrix = self.space.layer_matrix(layers, setting)
         families = [family_of(layer.type).value for layer in layers]
         ground = self.ground(setting)
-        found = (
-            (model.record.response.target, model.interval(predicted[model.record.response.target], families, matrix))
-            for model in self.models
-            if model.record.ground is ground
-        )
-        return {target: interval for target, interval in found if interval is not None}
+        found: dict[Target, Interval] = {}
+        for model in (one for one in self.models if one.record.ground is ground):
+            target, adaptation = model.record.response.target, self._adaptation(model, setting)
+            interval = model.interval(predicted[target], families, matrix)
+            if interval is not None and model.record.interval is not None and adaptation is not None and len(matrix):
+                doubt = adaptation.doubt(matrix, self.space.names, np.log(model.predict(matrix)))
+                interval = widened(interval, predicted[target], doubt, model.record.interval.alpha)
+            if interval is not None:
+                found[target] = interval
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

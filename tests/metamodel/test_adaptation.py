@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metamodel.adaptation import Adaptation, LayerMap, choose_layers, fit_adaptation
+from metamodel.adaptation import Adaptation, LayerMap, choose_layers, fit_adaptation, widened
+from metamodel.conformal import Interval
 from metamodel.features import FeatureSpace
 from metamodel.manifest import from_json, to_json
 
@@ -42,6 +43,29 @@ def test_the_shift_of_one_measured_layer_is_worked_by_hand():
     assert at_it == pytest.approx(np.sqrt(1.05 - 1.05**2 / 1.06))
     assert beside_it == pytest.approx(np.sqrt(1.05 - shared**2 / 1.06))
     assert one.log_likelihood() == pytest.approx(-(0.3**2 / 1.06 + np.log(1.06)) / 2)
+
+
+def test_doubt_is_the_noise_and_the_spread_averaged_over_all_drifts_and_lengths_alike():
+    one = Adaptation(
+        layer_map=ANYWHERE, support=((0.0, 0.0),), residuals=(0.3,), drift=0.2, length=3.0, factor=1.0, noise=0.01
+    )
+
+    (doubt,) = one.doubt(np.array([[0.0]], dtype=np.float32), ("flops",), np.array([0.0]))
+
+    # Where it was measured the length does not matter: of c + a, (c + a)² / (c + a + s) is explained.
+    left = [1 + drift - (1 + drift) ** 2 / (1.01 + drift) for drift in (0.01, 0.02, 0.05, 0.1, 0.2)]
+    assert doubt == pytest.approx(np.sqrt(0.01 + np.mean(left)))
+
+
+def test_an_interval_is_widened_by_the_root_of_the_sum_of_squares_on_the_logarithm():
+    prediction = np.array([2.0, 2.0, np.inf])
+    interval = Interval(lower=np.array([1.0, 0.0, np.inf]), upper=np.array([4.0, np.inf, np.inf]))
+
+    wide = widened(interval, prediction, np.array([0.5, 0.5, 0.5]), alpha=0.1)
+
+    factor = np.exp(np.sqrt(np.log(2) ** 2 + (1.6448536 * 0.5) ** 2))
+    np.testing.assert_allclose(wide.lower, [2 / factor, 0.0, np.inf])
+    np.testing.assert_allclose(wide.upper, [2 * factor, np.inf, np.inf])
 
 
 def test_an_error_left_out_is_that_of_an_adaptation_without_the_layer(described):

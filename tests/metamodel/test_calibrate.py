@@ -14,6 +14,8 @@ from metamodel.calibrate import calibrate_by_rows
 from metamodel.cli import main
 from metamodel.errors import TableError
 from metamodel.interface import Setting, load_predictor
+from metamodel.predictor import TrainedPredictor
+from metamodel.targets import Target
 from parsers.schema import Execution, Status
 from parsers.stats import rows_to_frame, write_stats
 from profiler.measure import Measured
@@ -83,6 +85,25 @@ def test_ten_of_a_phone_s_layers_bring_the_others_right_and_leave_other_phones_a
         load_predictor(adapted).predict_layers(layers, setting).latency_ms,
         load_predictor(lab_model).predict_layers(layers, setting).latency_ms,
     )
+
+
+def test_intervals_on_an_adapted_phone_are_wider_than_the_bags_and_cover_what_was_not_measured(
+    bench, lab_artefact, new_phone, new_rows, setting
+):
+    context, layers = new_phone
+    adapted = calibrate_by_rows(lab_artefact, "a", rows_to_frame(new_rows), device=None, count=10, seed=0).artefact
+    there = Setting(context=context, device="new")
+    truth = np.array([FACTOR * bench.true_latency_ms(layer, context) for layer in layers])
+
+    interval = TrainedPredictor(adapted).layer_intervals(layers, there)[Target.LATENCY]
+    bags = TrainedPredictor(lab_artefact).layer_intervals(layers, there)[Target.LATENCY]
+
+    assert np.mean((interval.lower <= truth) & (truth <= interval.upper)) >= 0.9
+    assert (interval.upper / interval.lower > bags.upper / bags.lower).all()
+    elsewhere = [
+        TrainedPredictor(one).layer_intervals(layers, setting)[Target.LATENCY] for one in (adapted, lab_artefact)
+    ]
+    np.testing.assert_array_equal(elsewhere[0].upper, elsewhere[1].upper)
 
 
 def test_the_adapted_model_remembers_its_parent_and_what_was_measured(lab_model, new_rows, tmp_path, calibrate):
