@@ -136,4 +136,4 @@ def _show(tables: RenderableType) -> None:
 
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(tables)
+    Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False).print(tables)

@@ -127,7 +127,7 @@ def _show_phone(one: PhoneAdaptation) -> None:
         told = (_signed(layer.before, layer.measured), _signed(layer.after, layer.measured))
         left_out = "" if layer.left_out is None else _signed(layer.left_out, layer.measured)
         table.add_row(f"{layer.type} {layer.layer_key[:8]}", f"{layer.measured:.4g}", *told, left_out)
-    Console(width=None if sys.stdout.isatty() else 100, highlight=False).print(table)
+    Console(width=None if sys.stdout.isatty() else 100, highlight=False, markup=False).print(table)
     expected = one.expected_error_percent
     if expected is not None:
         print(f"Expected error of {one.target.value} on {one.device}: {expected:.1f} %, each layer told by the others.")

@@ -24,18 +24,20 @@ def show_command(
     model: _ModelOption = _MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
 ) -> None:
-    """Say what a model is: what it stands on, what it predicts, how well, and whether its files are whole."""
+    """Say what a model is: what it stands on, what it predicts, how well, and whether its files are whole (else exit 1)."""
     from metamodel.model_card import card_json, model_card, read_card
 
     card = read_card(model)
     if as_json:
         print(json.dumps(card_json(card)))
-        return
-    import sys
+    else:
+        import sys
 
-    from rich.console import Console
+        from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(model_card(card))
+        Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False).print(model_card(card))
+    if card.problems:
+        raise ModelError(f"{model} is not whole: {'; '.join(card.problems)}.")
 
 
 def export_command(

@@ -23,8 +23,8 @@ from parsers.stats import read_stats
 
 GREATEST = 1e15
 """No attribute of a layer or a device is greater."""
-GREATEST_RESPONSE = 1e9
-"""No response is greater, in its unit: of a latency, eleven days."""
+RESPONSES_WITHIN = (1e-9, 1e9)
+"""No response that was observed is outside, in its unit: of a latency, a picosecond and eleven days."""
 
 _MAY_BE_ZERO = frozenset(
     {
@@ -39,6 +39,7 @@ _MAY_BE_ZERO = frozenset(
         "task_multi_entity",
         "task_roi",
         "evicted_mb",
+        "threads",
     }
 )
 _SHAPES = {"input_shapes": r"(?:\d+(?:x\d+)*)?(?:;(?:\d+(?:x\d+)*)?)*", "output_shape": r"(?:\d+(?:x\d+)*)?"}
@@ -77,16 +78,18 @@ def check_values(table: pd.DataFrame, *, name: str) -> None:
         _refuse(table, column, table[column].isna(), "a layer has it", name)
     for column, pattern in _SHAPES.items():
         _refuse(table, column, ~table[column].str.fullmatch(pattern), "write it as 1x3x224x224", name)
-    for column in (*(item.name for item in fields(Layer)), *_CONTEXT, "evicted_mb"):
+    for column in (*(item.name for item in fields(Layer)), *_CONTEXT, "evicted_mb", "threads"):
         if pd.api.types.is_numeric_dtype(table[column]):
             values = table[column].to_numpy(dtype=np.float64, na_value=np.nan)
-            least = "0 or more" if column in _MAY_BE_ZERO else "greater than 0"
+            told = "0 or more" if column in _MAY_BE_ZERO else "greater than 0"
             wrong = (values < 0) | (values > GREATEST) | ((values == 0) & (column not in _MAY_BE_ZERO))
-            _refuse(table, column, wrong, f"it must be {least}, and at most {GREATEST:g}", name)
+            _refuse(table, column, wrong, f"it must be {told}, and at most {GREATEST:g}", name)
+    least, greatest = RESPONSES_WITHIN
     for response in RESPONSES:
         values = table[response.column].to_numpy(dtype=np.float64, na_value=np.nan)
-        wrong = np.isfinite(values) & (values > GREATEST_RESPONSE)
-        _refuse(table, response.column, wrong, f"no {response.target.value} is above {GREATEST_RESPONSE:g}", name)
+        wrong = np.isfinite(values) & (values > 0) & ((values < least) | (values > greatest))
+        told = f"no {response.target.value} is outside {least:g} to {greatest:g} {response.unit}"
+        _refuse(table, response.column, wrong, told, name)
 
 
 def _refuse(

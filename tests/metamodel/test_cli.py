@@ -213,3 +213,12 @@ def test_ctrl_c_during_a_fit_is_exit_code_130_one_line_and_no_model(lab_table, t
     assert process.returncode == 130
     assert told[-1].startswith("metamodel: stopped.")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_in_square_brackets_are_printed_as_they_are(metamodel, bench, tmp_path):
+    write_stats(bench.campaign(bench.networks(2), device="[red]phone[/blue]"), tmp_path / "rows.parquet")
+
+    code, out, _ = metamodel("fit", tmp_path / "rows.parquet", "-o", tmp_path / "model", "--no-evaluate")
+
+    assert code == 0
+    assert "No whole network was measured on [red]phone[/blue]" in out

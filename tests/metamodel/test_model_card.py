@@ -70,6 +70,20 @@ def test_what_was_edited_lost_or_torn_is_named(lab_model, tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_model_that_is_not_whole_is_shown_and_exits_with_1(monkeypatch, capsys, lab_model, tmp_path: Path, options):
+    folder = tmp_path / "model"
+    shutil.copytree(lab_model, folder)
+    (folder / "latency-evidence.onnx").unlink()
+
+    code = metamodel(monkeypatch, "show", "--model", folder, *options)
+
+    said = capsys.readouterr()
+    assert code == 1
+    assert "none: fitted to" in said.out or json.loads(said.out)["problems"] == ["latency-evidence.onnx is missing"]
+    assert said.err == f"metamodel: {folder} is not whole: latency-evidence.onnx is missing.\n"
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

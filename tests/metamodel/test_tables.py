@@ -25,7 +25,9 @@ def table(bench):
         ("clock_freq_ghz", np.inf, "holds inf; it must be greater than 0"),
         ("evicted_mb", np.inf, "holds inf; it must be 0 or more"),
         ("input_shapes", "1xwide", "holds '1xwide'; write it as 1x3x224x224"),
-        ("execution_time_ms", 1e300, "holds 1e+300; no latency is above 1e+09"),
+        ("execution_time_ms", 1e300, "holds 1e+300; no latency is outside 1e-09 to 1e+09 ms"),
+        ("execution_time_ms", 1e-300, "holds 1e-300; no latency is outside 1e-09 to 1e+09 ms"),
+        ("threads", -3, "holds -3; it must be 0 or more"),
     ],
 )
 def test_a_value_that_cannot_be_is_named_with_its_table_column_device_and_job(table, column, value, told):
