@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from metamodel.adaptation import PhoneAdaptation
 from metamodel.conformal import Interval
 from metamodel.correction import Correction
 from metamodel.interface import FloatArray, NetworkCosts, Setting
@@ -39,6 +40,8 @@ class Prediction:
     """In what each layer differs from all that was seen."""
     setting_reasons: tuple[str, ...]
     correction: Correction | None
+    calibration: PhoneAdaptation | None
+    """Of latency, where the phone was learned from a few layers."""
     ground: Ground
     manifest: Manifest
 
@@ -89,6 +92,7 @@ def predict(predictor: TrainedPredictor, network: Network, device: DeviceConfig,
         layer_reasons=tuple(predictor.layer_reasons(layers, setting)),
         setting_reasons=predictor.setting_reasons(setting),
         correction=predictor.correction(setting),
+        calibration=predictor.calibration(setting),
         ground=predictor.ground(setting),
         manifest=predictor.manifest,
     )
@@ -132,6 +136,7 @@ def prediction_json(prediction: Prediction) -> dict[str, object]:
         "latency_interval_ms": None if costs.latency_interval_ms is None else _pair(*costs.latency_interval_ms),
         "throughput_per_s": costs.throughput_per_s,
         "correction": "identity" if prediction.correction is None else "fitted",
+        "calibrated_by": 0 if prediction.calibration is None else len(prediction.calibration.layers),
         "ground": prediction.ground.value,
         "rows_in_setting": to_json(prediction.rows_in_setting),
         "rows": to_json(prediction.manifest.rows),
@@ -205,6 +210,11 @@ def _caveats(prediction: Prediction) -> Iterator[str]:
     """Say what a prediction stands on, and where it is a guess."""
     in_setting = rows_text(prediction.rows_in_setting) or "none: this setting was never measured or modelled"
     yield f"Rows in this setting: {in_setting}. Rows in all: {rows_text(prediction.manifest.rows)}."
+    calibration = prediction.calibration
+    if calibration is not None:
+        expected = calibration.expected_error_percent
+        told = "" if expected is None else f"; each of them told by the others to within {expected:.1f} % (median)"
+        yield f"Calibrated to {calibration.device} by {len(calibration.layers)} layers measured there{told}."
     if prediction.correction is None:
         yield f"No whole network was measured on {prediction.device.name}: layers add up uncorrected."
     if prediction.unknown_types:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from metamodel.adaptation import PhoneAdaptation
 from metamodel.artefact import Artefact, load_artefact
 from metamodel.conformal import Interval, network_interval
 from metamodel.correction import Correction
@@ -128,8 +129,18 @@ class TrainedPredictor:
         return self._outside.layer_reasons(layers, self._model.space.layer_matrix(layers, setting))
 
     def setting_reasons(self, setting: Setting) -> tuple[str, ...]:
-        """Say in what a setting differs from all that the model was fitted to; nothing for one that was seen."""
-        return () if self._outside is None else self._outside.setting_reasons(setting)
+        """Say in what a setting differs from all that the model was fitted to; nothing for one that was seen or calibrated."""
+        if self._outside is None or self.calibration(setting) is not None:
+            return ()
+        return self._outside.setting_reasons(setting)
+
+    def calibration(self, setting: Setting) -> PhoneAdaptation | None:
+        """Find what a setting's latency was adapted by, if a few layers were measured there."""
+        key = setting_key(setting)
+        applying = (
+            one for one in self.manifest.adaptations if one.target is Target.LATENCY and one.applies(setting, key)
+        )
+        return next(applying, None)
 
     def _predict(self, layers: Sequence[Layer], setting: Setting) -> Sequence[_Costs]:
         matrix = self._model.space.layer_matrix(layers, setting)

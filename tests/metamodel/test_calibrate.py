@@ -106,6 +106,17 @@ def test_intervals_on_an_adapted_phone_are_wider_than_the_bags_and_cover_what_wa
     np.testing.assert_array_equal(elsewhere[0].upper, elsewhere[1].upper)
 
 
+def test_a_phone_that_was_calibrated_is_no_longer_outside_what_was_seen(lab_artefact, new_phone, new_rows):
+    adapted = calibrate_by_rows(lab_artefact, "a", rows_to_frame(new_rows), device=None, count=10, seed=0).artefact
+    there = Setting(context=new_phone[0], device="new")
+
+    assert TrainedPredictor(lab_artefact).setting_reasons(there)
+    assert TrainedPredictor(lab_artefact).calibration(there) is None
+    assert TrainedPredictor(adapted).setting_reasons(there) == ()
+    assert TrainedPredictor(adapted).calibration(there) == adapted.manifest.adaptations[0]
+    assert TrainedPredictor(adapted).setting_reasons(replace(there, provider="npu"))
+
+
 def test_the_adapted_model_remembers_its_parent_and_what_was_measured(lab_model, new_rows, tmp_path, calibrate):
     rows, adapted = tmp_path / "rows.parquet", tmp_path / "adapted"
     write_stats(new_rows, rows)

@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from metamodel.adaptation import Adaptation, LayerMap, MeasuredLayer, PhoneAdaptation
 from metamodel.interface import Setting
 from metamodel.prediction_report import predict, prediction_json, prediction_table
 from metamodel.predictor import TrainedPredictor
 from metamodel.rows import Ground
+from metamodel.targets import Target
 from parsers.device_config import load_device_config
 from parsers.network import Network, NetworkLayer
 
@@ -108,6 +110,39 @@ def test_a_network_interval_is_shown_where_networks_were_held_out(feasible):
     shown = text(prediction_table(replace(feasible, costs=costs)))
 
     assert "Total: 2 ms, 500 inferences per second; in 90 of 100 networks within 1 to 4 ms." in shown
+
+
+def test_a_calibrated_phone_is_said_to_be_one_with_the_error_to_expect(prediction):
+    times = {"measured": 1.0, "before": 3.0, "after": 1.05}
+    layers = tuple(
+        MeasuredLayer(layer_key=str(number), type="Conv", left_out=1.0 + number / 10, **times) for number in range(3)
+    )
+    adaptation = Adaptation(
+        layer_map=LayerMap(features=(), means=(0.0, 0.0), scales=(1.0, 1.0)),
+        support=((0.0, 0.0),) * 3,
+        residuals=(-1.0,) * 3,
+        drift=0.1,
+        length=1.0,
+        factor=1.0,
+        noise=0.01,
+    )
+    calibration = PhoneAdaptation(
+        target=Target.LATENCY,
+        device="pocket",
+        provider="cpu",
+        threads=1,
+        setting_key="0",
+        layers=layers,
+        adaptation=adaptation,
+    )
+    calibrated = replace(prediction, calibration=calibration)
+
+    assert (
+        "Calibrated to pocket by 3 layers measured there; each of them told by the others to within 10.0 % (median)."
+        in text(prediction_table(calibrated))
+    )
+    assert prediction_json(calibrated)["calibrated_by"] == 3
+    assert prediction_json(prediction)["calibrated_by"] == 0
 
 
 def test_what_is_outside_is_flagged_at_the_layer_and_said_in_words(prediction):
