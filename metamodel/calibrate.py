@@ -30,6 +30,7 @@ from metamodel.interface import FloatArray, Setting
 from metamodel.model import LayerModel, has_response, response_values
 from metamodel.rows import Ground, grounds, select_rows, setting_key, settings_of
 from metamodel.targets import RESPONSES, Response, Target
+from metamodel.units import check_against_model
 from parsers.schema import Context, Layer, Status
 from parsers.stats import read_stats
 from profiler.measure import ALL, TROUBLE, measure_chosen
@@ -225,6 +226,8 @@ def _adapt(
     artefact: Artefact, parent: str, cases: _Cases, layer_map: LayerMap, chosen: npt.NDArray[np.intp]
 ) -> Calibration:
     predicted = _predict(artefact.layer_model, cases.matrix, cases.setting)
+    measured_ms = cases.medians[Target.LATENCY][chosen]
+    check_against_model(measured_ms, predicted[Target.LATENCY][chosen], device=str(cases.setting.device))
     adaptations = tuple(
         _adapt_response(artefact, cases, layer_map, chosen, target, before)
         for target, before in predicted.items()

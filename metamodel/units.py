@@ -68,6 +68,26 @@ def check_units(table: pd.DataFrame, *, name: str) -> None:
             _check(times_ms[here] / bound_ms[here], name=name, device=str(device))
 
 
+def check_against_model(measured_ms: FloatArray, predicted_ms: FloatArray, *, device: str) -> None:
+    """Refuse a new phone's times that cannot be milliseconds, by what a model says of them: few need not be large layers.
+
+    Args:
+        measured_ms: a few layers' times on the phone, shape (k,).
+        predicted_ms: the model's, shape (k,).
+        device: the phone, for the message.
+
+    Raises:
+        TableError: the median layer is a hundred times off.
+    """
+    ratio = float(np.median(measured_ms / predicted_ms))
+    if not 1 / SLOWEST <= ratio <= SLOWEST:
+        unit = "microseconds" if ratio > 1 else "seconds"
+        raise TableError(
+            f"{COLUMN} of {device} is {ratio:.3g} times what the model says for the median of {len(measured_ms)} layers; no "
+            f"phone is that far from the others. Is it in {unit}? Write milliseconds."
+        )
+
+
 def _check(ratio: FloatArray, *, name: str, device: str) -> None:
     fastest, median = (float(np.quantile(ratio, share)) for share in (_FASTEST_SHARE, 0.5))
     if fastest > SLOWEST:

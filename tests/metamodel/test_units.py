@@ -8,7 +8,7 @@ import pytest
 
 from metamodel.errors import TableError
 from metamodel.fit import prepare
-from metamodel.units import check_units
+from metamodel.units import check_against_model, check_units
 from parsers.schema import Execution, Origin, Scope, Status
 from parsers.stats import read_stats, write_stats
 
@@ -120,3 +120,17 @@ def test_a_table_in_another_unit_is_never_fitted_to(bench, large, tmp_path):
 
     with pytest.raises(TableError, match=r"lab.parquet: execution_time_ms of phone"):
         prepare([tmp_path / "lab.parquet"])
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1000.0, "microseconds"), (0.001, "seconds")])
+def test_a_few_times_of_a_new_phone_are_held_against_the_model(factor, unit):
+    predicted_ms = np.array([0.1, 2.0, 30.0])
+
+    with pytest.raises(TableError, match=rf"execution_time_ms of new is .* Is it in {unit}\?"):
+        check_against_model(factor * predicted_ms, predicted_ms, device="new")
+
+
+def test_a_new_phone_may_be_many_times_slower_than_the_model_says():
+    predicted_ms = np.array([0.1, 2.0, 30.0])
+
+    check_against_model(20.0 * predicted_ms, predicted_ms, device="new")
