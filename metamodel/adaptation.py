@@ -19,11 +19,13 @@ Notation::
     error_i   [K⁻¹ r]_i / [K⁻¹]_ii, what measured layer i is off by, predicted from the other k − 1                (3)
     log p(r)  −½ rᵀ K⁻¹ r − ½ log |K| + constant, by which a and l are chosen                                      (4)
     σ(x)²     s + mean of (2) over all a and l that (4) chose from                                                 (5)
+    σ(w)²     s · |w|² + mean over them of wᵀ (k(X*, X*) − k(X*, X) K⁻¹ k(X, X*)) w                                (6)
+              for a network of layers X* with shares w of its latency, Σ w = 1
 
 The likelihood of a few residuals tells a good a and l from bad ones, but not how sure it is: with the chosen pair alone (2)
 is now far too small, now too large. So doubt is averaged over all pairs alike. An interval on a calibrated phone is the
 bag's, whose half-width is q·σ on the logarithm, and (5) beside it: two errors that have nothing to do with one another, so
-that their squares add up.
+that their squares add up. Layers of a phone are off alike, and a network's total with them, by (6).
 
 The layers are chosen before anything is measured, as k medoids of z (Kaufman and Rousseeuw 1987): greedy, then improved
 until no cluster has a better centre. The features of the phone are left out of z; they are the same for all layers.
@@ -118,13 +120,13 @@ class Adaptation:
 
     def shift(self, matrix: Matrix, names: Sequence[str], log_prediction: FloatArray) -> FloatArray:
         """Say what to add to log predictions, Equation (1), shape (n,)."""
-        covariance = self._covariance(self.layer_map.place(matrix, names, log_prediction))
+        covariance = self._to_measured(matrix, names, log_prediction)
         shift: FloatArray = covariance @ np.linalg.solve(self._measured(), np.array(self.residuals))
         return shift
 
     def spread(self, matrix: Matrix, names: Sequence[str], log_prediction: FloatArray) -> FloatArray:
         """Give the standard deviation that is left of the shift, Equation (2), shape (n,)."""
-        covariance = self._covariance(self.layer_map.place(matrix, names, log_prediction))
+        covariance = self._to_measured(matrix, names, log_prediction)
         explained = np.einsum("nk,kn->n", covariance, np.linalg.solve(self._measured(), covariance.T))
         spread: FloatArray = np.sqrt(np.maximum(self.factor + self.drift - explained, 0.0))
         return spread
@@ -134,6 +136,25 @@ class Adaptation:
         spreads = np.array([one.spread(matrix, names, log_prediction) for one in self._candidates()])
         doubt: FloatArray = np.sqrt(self.noise + (spreads**2).mean(axis=0))
         return doubt
+
+    def doubt_of_sum(
+        self, matrix: Matrix, names: Sequence[str], log_prediction: FloatArray, shares: FloatArray
+    ) -> float:
+        """Give the standard deviation of what a network's total is off, relative to it, Equation (6).
+
+        Args:
+            matrix: features of its layers, shape (n, features).
+            names: of the features.
+            log_prediction: the bag's, shape (n,).
+            shares: of the layers in the total, shape (n,), adding up to one.
+        """
+        placed = self.layer_map.place(matrix, names, log_prediction)
+        left = []
+        for one in self._candidates():
+            to_measured = shares @ one._covariance(placed, np.array(one.support))
+            explained = to_measured @ np.linalg.solve(one._measured(), to_measured)
+            left.append(max(0.0, float(shares @ one._covariance(placed, placed) @ shares - explained)))
+        return float(np.sqrt(self.noise * (shares**2).sum() + np.mean(left)))
 
     def errors_left_out(self) -> FloatArray:
         """Predict each measured layer from the others: log measured − log predicted, Equation (3), shape (k,)."""
@@ -153,13 +174,17 @@ class Adaptation:
     def _candidates(self) -> list[Adaptation]:
         return [replace(self, drift=drift, length=length) for drift in _DRIFTS for length in _LENGTHS]
 
-    def _covariance(self, placed: FloatArray) -> FloatArray:
-        distance2 = _distance2(placed, np.array(self.support))
+    def _to_measured(self, matrix: Matrix, names: Sequence[str], log_prediction: FloatArray) -> FloatArray:
+        return self._covariance(self.layer_map.place(matrix, names, log_prediction), np.array(self.support))
+
+    def _covariance(self, left: FloatArray, right: FloatArray) -> FloatArray:
+        distance2 = _distance2(left, right)
         covariance: FloatArray = self.factor + self.drift * np.exp(-distance2 / (2 * self.length**2))
         return covariance
 
     def _measured(self) -> FloatArray:
-        return self._covariance(np.array(self.support)) + self.noise * np.eye(len(self.support))
+        support = np.array(self.support)
+        return self._covariance(support, support) + self.noise * np.eye(len(support))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

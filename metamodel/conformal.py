@@ -49,6 +49,8 @@ FAMILY_CONFIGURATIONS = 50
 SPREAD_CONFIGURATIONS = 50
 """With fewer in all, σ is 1 everywhere: trees would learn the noise."""
 SPREAD_FOLDS = 5
+NETWORK_ALPHA = 0.1
+"""The share of new networks that may lie outside, where nobody asks for another."""
 
 _FLOOR = 0.1
 """Of the median residual; what keeps a lucky row from promising a width of nothing."""
@@ -177,7 +179,7 @@ def conformal_quantile(scores: FloatArray, groups: npt.ArrayLike, alpha: float) 
     return float(scores[order[position]]) if position < len(scores) else None
 
 
-def network_factor(sum_truth: FloatArray, sum_prediction: FloatArray, alpha: float = 0.1) -> float | None:
+def network_factor(sum_truth: FloatArray, sum_prediction: FloatArray, alpha: float = NETWORK_ALPHA) -> float | None:
     """Find the factor f such that a network's truth is in [P/f, P·f] with probability 1 − α.
 
     Args:

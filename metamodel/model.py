@@ -164,6 +164,24 @@ class LayerModel:
         applying = (one for one in self.adaptations if one.target is target and one.applies(setting, key))
         return next((one.adaptation for one in applying), None)
 
+    def network_doubt(self, layers: Sequence[Layer], setting: Setting, latency_ms: FloatArray) -> float:
+        """Give the standard deviation of a total latency's logarithm that an adaptation leaves; 0 where there is none.
+
+        Args:
+            layers: of the network.
+            setting: where they would run.
+            latency_ms: of each, finite, shape (layers,).
+        """
+        ground = self.ground(setting)
+        wanted = (Target.LATENCY, ground)
+        model = next(one for one in self.models if (one.record.response.target, one.record.ground) == wanted)
+        adaptation = self._adaptation(model, setting)
+        if adaptation is None or not len(layers):
+            return 0.0
+        matrix = self.space.layer_matrix(layers, setting)
+        logs = np.log(model.predict(matrix))
+        return adaptation.doubt_of_sum(matrix, self.space.names, logs, latency_ms / latency_ms.sum())
+
     def intervals(
         self, layers: Sequence[Layer], setting: Setting, predicted: Mapping[Target, FloatArray]
     ) -> Mapping[Target, Interval]:

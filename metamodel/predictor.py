@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from metamodel.adaptation import PhoneAdaptation
+from metamodel.adaptation import PhoneAdaptation, widened
 from metamodel.artefact import Artefact, load_artefact
-from metamodel.conformal import Interval, network_interval
+from metamodel.conformal import NETWORK_ALPHA, Interval, network_interval
 from metamodel.correction import Correction
 from metamodel.features import largest_live_elements
 from metamodel.interface import FloatArray, LayerCosts, NetworkCosts, Setting
@@ -95,7 +95,7 @@ class TrainedPredictor:
             memory_mb = _network_memory_mb(layers, live_elements, self._base_mb(setting)) if feasible else np.inf
         return NetworkCosts(
             latency_ms=latency_ms,
-            latency_interval_ms=self._network_interval(latency_ms, setting),
+            latency_interval_ms=self._network_interval(costs, latency_ms, layers, setting),
             memory_mb=memory_mb,
             power_mw=_network_power_mw(costs, latency_ms, energy_mj),
             energy_mj=energy_mj,
@@ -150,14 +150,23 @@ class TrainedPredictor:
         costs[self._feasibility.infeasible(layers, setting, matrix)] = np.inf
         return [tuple(row) for row in costs.tolist()]
 
-    def _network_interval(self, latency_ms: float | None, setting: Setting) -> tuple[float, float] | None:
-        """Take the device's own factor, where its networks were enough for one, else that of the evaluations."""
+    def _network_interval(
+        self, costs: LayerCosts, latency_ms: float | None, layers: Sequence[Layer], setting: Setting
+    ) -> tuple[float, float] | None:
+        """Take the device's own factor, where its networks were enough for one, else that of the evaluations.
+
+        On a phone that was calibrated it is widened by what the calibration leaves unknown.
+        """
         correction = self.correction(setting)
         own = None if correction is None else correction.network_factor
         factor = self._network_factor if own is None else own
-        if latency_ms is None or factor is None:
+        if latency_ms is None or costs.latency_ms is None or factor is None:
             return None
-        interval = network_interval(np.array([latency_ms]), factor)
+        total = np.array([latency_ms])
+        interval = network_interval(total, factor)
+        if self.calibration(setting) is not None and 0 < latency_ms < np.inf:
+            doubt = self._model.network_doubt(layers, setting, costs.latency_ms)
+            interval = widened(interval, total, np.array([doubt]), NETWORK_ALPHA)
         return float(interval.lower[0]), float(interval.upper[0])
 
     def _shares(self, latency_ms: FloatArray, layers: Sequence[Layer], setting: Setting) -> FloatArray:

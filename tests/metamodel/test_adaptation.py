@@ -57,6 +57,20 @@ def test_doubt_is_the_noise_and_the_spread_averaged_over_all_drifts_and_lengths_
     assert doubt == pytest.approx(np.sqrt(0.01 + np.mean(left)))
 
 
+def test_what_layers_are_off_alike_does_not_cancel_in_a_networks_total_and_noise_does():
+    one = Adaptation(
+        layer_map=ANYWHERE, support=((0.0, 0.0),), residuals=(0.3,), drift=0.2, length=3.0, factor=1.0, noise=0.01
+    )
+    matrix, logs = np.zeros((4, 1), dtype=np.float32), np.zeros(4)
+
+    (alone,) = one.doubt(matrix[:1], ("flops",), logs[:1])
+    total = one.doubt_of_sum(matrix, ("flops",), logs, np.full(4, 0.25))
+
+    # Four layers at one place: what is left of the factor and the drift is the same, of the noise a quarter.
+    assert total == pytest.approx(np.sqrt(alone**2 - 0.01 + 0.01 / 4))
+    assert one.doubt_of_sum(matrix[:1], ("flops",), logs[:1], np.ones(1)) == pytest.approx(alone)
+
+
 def test_an_interval_is_widened_by_the_root_of_the_sum_of_squares_on_the_logarithm():
     prediction = np.array([2.0, 2.0, np.inf])
     interval = Interval(lower=np.array([1.0, 0.0, np.inf]), upper=np.array([4.0, np.inf, np.inf]))

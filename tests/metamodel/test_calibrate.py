@@ -14,6 +14,7 @@ from metamodel.calibrate import calibrate_by_rows
 from metamodel.cli import main
 from metamodel.errors import TableError
 from metamodel.interface import Setting, load_predictor
+from metamodel.manifest import Manifest
 from metamodel.predictor import TrainedPredictor
 from metamodel.targets import Target
 from parsers.schema import Execution, Status
@@ -104,6 +105,25 @@ def test_intervals_on_an_adapted_phone_are_wider_than_the_bags_and_cover_what_wa
         TrainedPredictor(one).layer_intervals(layers, setting)[Target.LATENCY] for one in (adapted, lab_artefact)
     ]
     np.testing.assert_array_equal(elsewhere[0].upper, elsewhere[1].upper)
+
+
+def test_a_networks_interval_on_an_adapted_phone_is_wider_than_elsewhere(
+    lab_artefact, new_phone, new_rows, setting, monkeypatch
+):
+    adapted = calibrate_by_rows(lab_artefact, "a", rows_to_frame(new_rows), device=None, count=5, seed=0).artefact
+    monkeypatch.setattr(Manifest, "network_factor", 1.1)
+    context, layers = new_phone
+    predictor = TrainedPredictor(adapted)
+
+    there = predictor.predict_network(layers, Setting(context=context, device="new"))
+    elsewhere = predictor.predict_network(layers, setting)
+
+    doubt = adapted.layer_model.network_doubt(layers, Setting(context=context, device="new"), there.layers.latency_ms)
+    factor = np.exp(np.hypot(np.log(1.1), 1.6448536 * doubt))
+    assert factor > 1.15
+    assert there.latency_interval_ms == pytest.approx((there.latency_ms / factor, there.latency_ms * factor))
+    assert elsewhere.latency_interval_ms == pytest.approx((elsewhere.latency_ms / 1.1, elsewhere.latency_ms * 1.1))
+    assert predictor.predict_network([], Setting(context=context, device="new")).latency_interval_ms == (0.0, 0.0)
 
 
 def test_a_phone_that_was_calibrated_is_no_longer_outside_what_was_seen(lab_artefact, new_phone, new_rows):
