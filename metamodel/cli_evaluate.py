@@ -88,7 +88,7 @@ def evaluate_command(
         raise TableError(f"No protocol {protocol!r}. Known: {', '.join((*Protocol, CALIBRATED_PHONE))}.")
     unit = _unit(by, protocol)
     response = asked_response(target)
-    names = tuple(models.split(",")) if models else COMPETITORS
+    names = tuple(dict.fromkeys(models.split(","))) if models else COMPETITORS
     frames = read_tables(tables)
     selection = select_samples(
         frames, response, devices=device or (), include_virtual=include_virtual, per_second=target == THROUGHPUT
