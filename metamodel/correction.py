@@ -185,6 +185,8 @@ def _observe(
 
 def _published(rows: TrainingRows, unseen_ms: FloatArray) -> Iterator[tuple[Setting, _Observation]]:
     """Observe the networks that somebody published both ways: operator by operator, and end to end."""
+    if rows.whole.empty:
+        return
     is_operator = (rows.layers["scope"] == Scope.IN_NETWORK.value).to_numpy()
     columns = ["campaign", "layer_key", "execution_time_ms"]
     operators, whole = rows.layers[is_operator], rows.whole

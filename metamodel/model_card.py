@@ -49,7 +49,8 @@ def read_card(folder: Path) -> ModelCard:
         raise ModelError(f"No model in {folder}; run 'metamodel fit' first, or name its folder with --model.")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        json.dumps(document, ensure_ascii=False).encode()  # no half of a character, which nothing can print
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is no JSON ({error}).") from error
     manifest = document.get("manifest") if isinstance(document, dict) else None
     files = document.get("files") if isinstance(document, dict) else None
@@ -175,7 +176,7 @@ def _tables(manifest: Mapping[str, Any]) -> Iterator[RenderableType]:
     if manifest["corrections"]:
         yield _table(
             "From layers to networks",
-            ("device", "provider", "threads", "a · Σt", "b, µs a node", "c, µs a MB", "networks"),
+            ("device", "provider", "threads", "a · Σt", "b, µs a node", "c, µs a MB", "networks", "90 % factor"),
             [_correction(one) for one in manifest["corrections"]],
         )
     if manifest["rejects"]:
@@ -223,6 +224,7 @@ def _correction(one: Mapping[str, Any]) -> tuple[object, ...]:
         f"{1e3 * one['per_node_ms']:.2f}",
         f"{1e9 * one['per_byte_ms']:.2f}",
         len(one["networks"]),
+        "not told" if one.get("network_factor") is None else f"{one['network_factor']:.3f}",
     )
 
 

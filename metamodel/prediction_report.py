@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -56,6 +57,14 @@ class Prediction:
         """Fitted rows of this very context, provider and thread count."""
         key = setting_key(self.setting)
         return tuple(count for seen in self.manifest.settings if seen.setting_key == key for count in seen.rows)
+
+    @property
+    def interval_by(self) -> Literal["device", "evaluation"] | None:
+        """Whose held-out networks the network's interval rests on: the device's own, or those of the model's evaluations."""
+        if self.costs.latency_interval_ms is None:
+            return None
+        own = self.correction is not None and self.correction.network_factor is not None
+        return "device" if own else "evaluation"
 
     @property
     def costliest(self) -> tuple[int, ...]:
@@ -134,6 +143,7 @@ def prediction_json(prediction: Prediction) -> dict[str, object]:
         "feasible": all(feasible),
         **{column.key: _finite(column.network) for column in columns},
         "latency_interval_ms": None if costs.latency_interval_ms is None else _pair(*costs.latency_interval_ms),
+        "latency_interval_by": prediction.interval_by,
         "throughput_per_s": costs.throughput_per_s,
         "correction": "identity" if prediction.correction is None else "fitted",
         "calibrated_by": 0 if prediction.calibration is None else len(prediction.calibration.layers),
@@ -193,7 +203,9 @@ def _total(prediction: Prediction) -> Iterator[str]:
     if costs.latency_interval_ms is None:
         around = "no interval: too few whole networks were held out, or the prediction stands on formulas"
     else:
-        around = f"in 90 of 100 networks within {_ends(*costs.latency_interval_ms)} ms"
+        own = prediction.interval_by == "device"
+        by = f", by {prediction.device.name}'s own held-out networks" if own else ""
+        around = f"in 90 of 100 networks within {_ends(*costs.latency_interval_ms)} ms{by}"
     yield f"Total: {costs.latency_ms:.4g} ms{rate}; {around}."
 
 

@@ -110,6 +110,17 @@ def test_a_network_interval_is_shown_where_networks_were_held_out(feasible):
     shown = text(prediction_table(replace(feasible, costs=costs)))
 
     assert "Total: 2 ms, 500 inferences per second; in 90 of 100 networks within 1 to 4 ms." in shown
+    assert prediction_json(replace(feasible, costs=costs))["latency_interval_by"] == "evaluation"
+    assert prediction_json(feasible)["latency_interval_by"] is None
+
+
+def test_a_network_interval_by_the_devices_own_networks_says_so(feasible):
+    costs = replace(feasible.costs, latency_ms=2.0, latency_interval_ms=(1.0, 4.0))
+    own = replace(feasible, costs=costs, correction=replace(feasible.correction, network_factor=2.0))
+
+    name = feasible.device.name
+    assert f"within 1 to 4 ms, by {name}'s own held-out networks." in text(prediction_table(own))
+    assert prediction_json(own)["latency_interval_by"] == "device"
 
 
 def test_a_calibrated_phone_is_said_to_be_one_with_the_error_to_expect(prediction):
