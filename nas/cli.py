@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nas.cli_benchmark import benchmark_command
 from nas.errors import NasError, SettingsError
 from parsers.console import progress, run_command
 from parsers.errors import ParsersError
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 space_app = typer.Typer(help="Look into a search space.", no_args_is_help=True)
 app.add_typer(space_app, name="space")
+app.command("benchmark")(benchmark_command)
 
 DEFAULT_MODEL = Path("models/default")
 SEARCHES = Path("searches")

@@ -7,7 +7,7 @@ import numpy as np
 from nas.controllers.controller import Regulation
 from nas.costs import Budget
 from nas.drawing import draw
-from nas.potential import ExactPotential
+from nas.potential import ExactPotential, Potential
 from nas.trellis import Choices
 
 _ROUNDS = 64
@@ -23,11 +23,12 @@ class RandomSearch:
     Args:
         budget: the limit.
         seed: of the draws.
+        potential: another one to draw by; a sharper one draws near the limit.
     """
 
-    def __init__(self, budget: Budget, *, seed: int) -> None:
+    def __init__(self, budget: Budget, *, seed: int, potential: Potential | None = None) -> None:
         self._budget = budget
-        self._counts = ExactPotential(budget, sharpness=0)
+        self._potential = potential or ExactPotential(budget, sharpness=0)
         self._random = np.random.default_rng(seed)
         self._asked: set[Choices] = set()
 
@@ -35,7 +36,7 @@ class RandomSearch:
         """Name a network at random that was not asked about before."""
         for _ in range(_ROUNDS):
             drawn = draw(
-                self._budget, lambda at, _: self._counts.values(at.slot, at.nodes, at.spent), _DRAWS, self._random
+                self._budget, lambda at, _: self._potential.values(at.slot, at.nodes, at.spent), _DRAWS, self._random
             )
             for row in drawn.tolist():
                 if tuple(row) not in self._asked:

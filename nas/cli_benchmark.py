@@ -1,0 +1,128 @@
+"""``nas benchmark``: controllers side by side on a table of accuracies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from parsers.console import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nas.benchmark_scores import Score
+
+
+def benchmark_command(
+    table: Annotated[
+        Path,
+        typer.Option("--table", help="An .npz file: op1, op2, …, signals in percent and costs, every network once."),
+    ],
+    signal: Annotated[str, typer.Option("--signal", help="Column of the accuracy that is searched for.")],
+    latency: Annotated[str, typer.Option("--latency", help="Column of the cost that is limited.")],
+    limits: Annotated[
+        str, typer.Option("--limits", help="As 5,8,10 in the cost's unit, or as q20,q40: what so many percent keep.")
+    ],
+    report: Annotated[
+        str | None, typer.Option("--report", help="Column of the accuracy reported of a pick; else --signal.")
+    ] = None,
+    controllers: Annotated[
+        str, typer.Option("--controllers", help="By name, with commas; the first is what others are compared with.")
+    ] = "comet,random",
+    seeds: Annotated[int, typer.Option("--seeds", help="How many seeds.")] = 20,
+    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="They count up from here.")] = 1000,
+    budget: Annotated[int, typer.Option("--budget", help="Accuracy queries of each search.")] = 400,
+    assist: Annotated[
+        str,
+        typer.Option(
+            "--assist", help="What rivals get of the costs: none, mask (the limit) or near-budget (draws, too)."
+        ),
+    ] = "none",
+    potential: Annotated[str, typer.Option("--potential", help="AutoCoMET's: exact or learned.")] = "exact",
+    cost_floor: Annotated[float, typer.Option("--cost-floor", help="Costs below count as this much.")] = 0.5,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Searches at once; else one per core.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--json", help="Write all scores to this file.")] = None,
+) -> None:
+    """Search a table with every controller under every limit, and compare what they find with the true optimum."""
+    from joblib import cpu_count
+
+    from nas.benchmark import BenchmarkSettings, benchmark, check_benchmark
+    from nas.benchmark_scores import document, scores
+    from nas.controllers.assistance import Assist
+    from nas.errors import OutputError
+    from nas.problem import PotentialName
+    from nas.tables import load_table, parse_limits
+
+    if output is not None and not output.resolve().parent.is_dir():
+        raise OutputError(f"Cannot write {output}: its folder is not there. Name another file with --json.")
+    accuracies = load_table(table, signal=signal, report=report or signal, cost=latency, cost_floor=cost_floor)
+    settings = BenchmarkSettings(
+        controllers=tuple(name.strip() for name in controllers.split(",")),
+        limits=parse_limits(limits, accuracies),
+        seeds=tuple(range(first_seed, first_seed + seeds)),
+        budget=budget,
+        assist=Assist(_known("--assist", assist, tuple(Assist))),
+        potential=PotentialName(_known("--potential", potential, tuple(PotentialName))),
+    )
+    check_benchmark(settings)
+    total = len(settings.controllers) * len(settings.limits) * len(settings.seeds)
+    with progress("Searching", total) as advance:
+        plays = benchmark(accuracies, settings, workers=workers or cpu_count(), advance=advance)
+    _print_scores(scores(plays))
+    if output is not None:
+        head = {
+            "schema": 1,
+            "table": table.name,
+            "signal": signal,
+            "report": report or signal,
+            "cost": latency,
+            "cost_floor": cost_floor,
+            "limits": settings.limits,
+            "seeds": settings.seeds,
+            "budget": budget,
+            "assist": settings.assist,
+            "potential": settings.potential,
+        }
+        _write(output, json.dumps(head | document(plays), indent=1) + "\n")
+
+
+def _known(option: str, name: str, known: tuple[str, ...]) -> str:
+    from nas.errors import SettingsError
+
+    if name not in known:
+        raise SettingsError(f"No {option} {name!r}. Known: {', '.join(known)}.")
+    return name
+
+
+def _print_scores(found: Mapping[str, Score]) -> None:
+    from nas.benchmark_scores import CHECKPOINTS
+
+    heads = "".join(f"{at:>7}" for at in CHECKPOINTS)
+    print(
+        "Points to the best network within the limit, behind so many queries; queries to 0.5 points (median, share by 200)"
+    )
+    print(f"{'controller':18}{heads}   median  share  beyond limit  ms/network")
+    for name, score in found.items():
+        regrets = "".join(f"{'-' if one is None else format(one.mean, '.2f'):>7}" for one in score.regret.values())
+        half = score.queries_to_half_point
+        median = "-" if half.median is None else f"{half.median:.0f}"
+        print(
+            f"{name:18}{regrets}{median:>9}{half.share_by_200:>7.2f}{score.infeasible_share:>14.1%}{score.ms_per_network:>12.2f}"
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file beside its place, then put it there."""
+    from nas.errors import OutputError
+
+    beside = path.with_name(path.name + ".partial")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as exc:
+        raise OutputError(f"Cannot write {path}: {exc.strerror or exc}. Name another file with --json.") from exc

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas import cli
+
+Nas = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Nas:
+    """Run a small benchmark in a folder that holds a table."""
+    monkeypatch.chdir(tmp_path)
+    one, two = (index.ravel() for index in np.indices((5, 5)))
+    np.savez("table.npz", op1=one, op2=two, seen=50.0 + one * 3 + two, final=60.0 + one, ms=1.0 + one + two)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        usual = ["--table=table.npz", "--signal=seen", "--report=final", "--latency=ms", "--seeds=2", "--workers=1"]
+        monkeypatch.setattr(sys, "argv", ["nas", "benchmark", *usual, *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_a_benchmark_prints_a_row_for_every_controller_and_writes_all_scores(bench: Nas, tmp_path: Path):
+    code, out, _ = bench("--limits=3,q80", "--budget=25", "--controllers=comet,random", "--json=scores.json")
+
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["comet", "random"]
+    assert written["limits"] == [3.0, 7.0]
+    assert written["seeds"] == [1000, 1001]
+    assert written["controllers"]["comet"]["regret"]["25"] == {"mean": 0.0, "ci95": [0.0, 0.0]}
+    assert written["controllers"]["random"]["test_accuracy"]["50"] is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.json", "table.npz"]
+
+
+def test_the_same_benchmark_gives_the_same_scores_but_for_the_times(bench: Nas, tmp_path: Path):
+    found = []
+    for name in ("first.json", "second.json"):
+        bench("--limits=3", "--budget=8", f"--json={name}")
+        written = json.loads((tmp_path / name).read_text())
+        for score in written["controllers"].values():
+            score.pop("ms_per_network")
+        found.append(written)
+
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--limits=0.5"], "the lowest possible is 1"),
+        (["--limits=3", "--latency=joules"], "no column 'joules'"),
+        (["--limits=3", "--table=none.npz"], "Cannot read none.npz"),
+        (["--limits=3", "--budget=0"], "A budget of 0"),
+        (["--limits=3", "--seeds=0"], "No seed"),
+        (["--limits=3", "--assist=some"], "No --assist 'some'. Known: none, mask, near-budget"),
+        (["--limits=3", "--potential=some"], "No --potential 'some'. Known: exact, learned"),
+        (["--limits=3", "--controllers=comet,"], "No controller ''"),
+        (["--limits=3", "--json=nowhere/scores.json"], "its folder is not there"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(bench: Nas, arguments: list[str], message: str):
+    code, out, err = bench(*arguments)
+
+    assert (code, out) == (1, "")
+    assert err.startswith("nas: ")
+    assert message in err
+    assert err.count("\n") == 1
