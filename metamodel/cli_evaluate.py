@@ -67,8 +67,8 @@ def evaluate_command(
         str | None,
         typer.Option(
             "--models",
-            help="Who competes, with commas; the first is compared with the others. By request alone: bob-smote, B-o-B "
-            "with rare operator families super-sampled.",
+            help="Who competes, with commas; the first is compared with the others. By request alone: bob-quick, B-o-B "
+            "of a fixed size without intervals, and bob-smote, the same with rare operator families super-sampled.",
         ),
     ] = None,
     include_virtual: Annotated[bool, typer.Option("--include-virtual", help="Admit rows of virtual phones.")] = False,

@@ -94,7 +94,7 @@ class Bob:
 
     seed: int = 0
     judged: Judged = Judged.CROSS_FIT
-    """``NOT`` spares the cross-fit where nobody asks for intervals; the bag is the same."""
+    """``NOT`` spares the cross-fit where nobody asks for intervals; the bag then does not grow, but has its usual size."""
     fitted: FittedBag | None = None
     intervals: IntervalModel | None = None
 
@@ -200,6 +200,10 @@ def _bob_mlp(seed: int) -> Learner:
     return LogRatio(bag)
 
 
+def _bob_quick(seed: int) -> Learner:
+    return Bob(seed=seed, judged=Judged.NOT)
+
+
 def _bob_smote(seed: int) -> Learner:
     return LogRatio(new_bag(seed), oversampling=Oversampling(seed=seed))
 
@@ -243,13 +247,15 @@ LEARNERS: Mapping[str, LearnerMaker] = MappingProxyType(
         "mlp": _mlp,
         "ridge": _ridge,
         "flops": FlopsLine,
+        "bob-quick": _bob_quick,
         "bob-smote": _bob_smote,
     }
 )
 """Everything that can be asked for with ``--models``; the first is judged against the others."""
 
-COMPETITORS = tuple(name for name in LEARNERS if name != "bob-smote")
-"""Who competes unless somebody says otherwise: the ablation does not."""
+COMPETITORS = tuple(name for name in LEARNERS if name not in {"bob-quick", "bob-smote"})
+"""Who competes unless somebody says otherwise. The ablation does not, nor does the bag of the same size beside it, whose
+cases are those that were given."""
 
 
 def _smooth(regressor: Any) -> Pipeline:
