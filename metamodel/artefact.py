@@ -26,6 +26,7 @@ from metamodel.feasibility import Feasibility
 from metamodel.features import FeatureSpace
 from metamodel.formats import FORMAT, upgraded
 from metamodel.manifest import Manifest, from_json, to_json
+from metamodel.manifest_check import check_manifest
 from metamodel.model import LayerModel, ResponseModel, ResponseRecord
 from metamodel.rows import Ground
 from parsers.schema import SCHEMA_VERSION
@@ -110,10 +111,11 @@ def load_artefact(folder: Path) -> Artefact:
     try:
         current = upgraded(document["manifest"], format_number=document["format"])
         manifest = from_json(Manifest, current, where="manifest")
+        check_manifest(manifest)
     except ModelError as error:
         raise ModelError(f"{folder / MANIFEST_FILE}: {error} {_AGAIN}") from error
     columns = _columns(manifest.feature_names, manifest.space, folder)
-    files = _Files(folder=folder, digests=document["files"])
+    files = _Files(folder=folder, digests=document["files"], features=len(manifest.feature_names))
     models = tuple(_read_model(files, record, columns) for record in manifest.responses)
     classifier = None if manifest.feasibility.calibration is None else files.booster(_CLASSIFIER_FILE)
     feasibility = Feasibility(
@@ -186,11 +188,14 @@ def _read_document(folder: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise ModelError(f"No model in {folder}; run 'metamodel fit' first, or name its folder with --model.")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()  # neither NaN nor half a character
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is no JSON ({error}). {_AGAIN}") from error
     if not isinstance(document, dict) or set(document) != {"format", "files", "manifest", "sha256"}:
         raise ModelError(f"{path} is no manifest of a model. {_AGAIN}")
+    if not isinstance(document["files"], dict):
+        raise ModelError(f"{path} does not list its files. {_AGAIN}")
     if type(document["format"]) is not int or document["format"] not in range(1, FORMAT + 1):
         raise ModelError(f"{path} has format {document['format']!r}; this program reads 1 to {FORMAT}. {_AGAIN}")
     schema_version = document["manifest"].get("schema_version") if isinstance(document["manifest"], dict) else None
@@ -207,20 +212,24 @@ class _Files:
 
     folder: Path
     digests: Mapping[str, str]
+    features: int
+    """As many as the manifest names."""
 
-    def booster(self, name: str) -> Booster:
-        """Read one, if it is the file that was written."""
+    def booster(self, name: str, *, beside: int = 0) -> Booster:
+        """Read one, if it is the file that was written, fitted to the features and as many columns ``beside`` them."""
         path = self.folder / name
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise ModelError(f"Cannot read {path}: {error.strerror}. The model is incomplete; {_AGAIN}") from error
+            raise ModelError(f"Cannot read {path}: {error.strerror}. The model is incomplete. {_AGAIN}") from error
         if _sha256(data) != self.digests.get(name):
             raise ModelError(f"{path} is not the file that 'metamodel fit' wrote (SHA-256 differs). {_AGAIN}")
         try:
             booster = Booster(model_file=bytearray(data))
         except XGBoostError as error:
             raise ModelError(f"{path}: this XGBoost cannot read it ({str(error).splitlines()[0]}). {_AGAIN}") from error
+        if booster.num_features() != self.features + beside:
+            raise ModelError(f"{path} was not fitted to the {self.features} features that the manifest names. {_AGAIN}")
         booster.set_param({"nthread": 1})
         return booster
 
@@ -230,7 +239,7 @@ def _read_model(files: _Files, record: ResponseRecord, columns: tuple[int, ...] 
     return ResponseModel(
         record=record,
         members=tuple(files.booster(name) for name in _member_files(record)),
-        spread=files.booster(_spread_file(record)) if has_spread else None,
+        spread=files.booster(_spread_file(record), beside=1) if has_spread else None,
         columns=columns,
     )
 

@@ -8,6 +8,7 @@ Reading is strict: an unknown or missing key, or a value of another type, is an 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 from dataclasses import dataclass
 from enum import Enum
@@ -121,7 +122,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
             raise ModelError(f"{where} must be a list, not {value!r}.")
         return tuple(_read(get_args(kind)[0], item, f"{where}[{index}]") for index, item in enumerate(value))
     if issubclass(kind, Enum):
-        if value not in {member.value for member in kind}:
+        if value not in [member.value for member in kind]:
             raise ModelError(
                 f"{where} must be one of {', '.join(str(member.value) for member in kind)}, not {value!r}."
             )
@@ -134,8 +135,14 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 
 
 def _read_record(kind: Any, value: Any, where: str) -> Any:
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     if not isinstance(value, dict) or set(value) != set(hints):
         found = ", ".join(sorted(value)) if isinstance(value, dict) else repr(value)
         raise ModelError(f"{where} must hold {', '.join(sorted(hints))}, not {found}.")
     return kind(**{name: _read(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Resolve a record's annotations, which takes longer than reading it."""
+    return get_type_hints(kind)

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import xgboost
 
 from metamodel.artefact import MANIFEST_FILE, check_output, load_artefact, save_artefact
 from metamodel.errors import ModelError, OutputError
 from metamodel.interface import Setting
+from metamodel.model import ResponseModel
 from metamodel.predictor import TrainedPredictor
 from metamodel.rows import Ground
 from tests.metamodel.conftest import convolution
@@ -204,17 +206,35 @@ def test_a_model_of_features_that_are_computed_no_more_is_refused(lab_artefact, 
         load_artefact(tmp_path / "model")
 
 
+FORMAT_1 = Path(__file__).parent / "artefacts" / "format-1"
+
+
 def test_a_model_of_fewer_features_than_are_computed_today_sees_only_those(lab_artefact, tmp_path, bench, setting):
-    names = tuple(name for name in lab_artefact.manifest.feature_names if name != "winograd")
-    other = replace(lab_artefact, manifest=replace(lab_artefact.manifest, feature_names=names))
-    save_artefact(other, tmp_path / "model")
-    layers = bench.layers(5)
+    manifest = lab_artefact.manifest
+    columns = tuple(place for place, name in enumerate(manifest.space.names) if name != "winograd")
+    names = tuple(manifest.space.names[place] for place in columns)
+    matrix = manifest.space.layer_matrix(bench.layers(5), setting)
+    member = xgboost.train({}, xgboost.DMatrix(matrix[:, columns], np.arange(5.0)), 2)
+    models = tuple(
+        ResponseModel(record=replace(model.record, members=1), members=(member,), columns=columns)
+        for model in lab_artefact.models
+    )
+    older = replace(manifest, feature_names=names, responses=tuple(model.record for model in models))
+    save_artefact(replace(lab_artefact, manifest=older, models=models), tmp_path / "model")
 
     (latency, *_) = load_artefact(tmp_path / "model").models
 
-    matrix = lab_artefact.manifest.space.layer_matrix(layers, setting)
-    column = lab_artefact.manifest.space.names.index("winograd")
-    assert latency.columns == tuple(place for place in range(matrix.shape[1]) if place != column)
+    assert latency.columns == columns
+    np.testing.assert_array_equal(latency.predict(matrix), models[0].predict(matrix))
+
+
+def test_a_model_whose_trees_know_other_features_than_it_names_is_refused(lab_artefact, tmp_path):
+    names = lab_artefact.manifest.feature_names[1:]
+    other = replace(lab_artefact, manifest=replace(lab_artefact.manifest, feature_names=names))
+    save_artefact(other, tmp_path / "model")
+
+    with pytest.raises(ModelError, match=f"was not fitted to the {len(names)} features that the manifest names"):
+        load_artefact(tmp_path / "model")
 
 
 FORMAT_1 = Path(__file__).parent / "artefacts" / "format-1"
