@@ -56,7 +56,8 @@ def read_card(folder: Path) -> ModelCard:
     files = document.get("files") if isinstance(document, dict) else None
     if not isinstance(manifest, dict) or not isinstance(files, dict):
         raise ModelError(f"{path} is no manifest of a model.")
-    sizes = [one.stat().st_size for name in (MANIFEST_FILE, *files) if (one := folder / Path(name).name).is_file()]
+    present = {one.name: one.stat().st_size for one in folder.iterdir() if one.is_file()}
+    sizes = [present.get(name, 0) for name in (MANIFEST_FILE, *files)]
     return ModelCard(
         folder=folder,
         format=document.get("format"),
@@ -98,11 +99,11 @@ def _problems(folder: Path, document: Mapping[str, Any]) -> Iterator[str]:
     content = {name: value for name, value in document.items() if name != "sha256"}
     if document.get("sha256") != hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest():
         yield f"{MANIFEST_FILE} was edited after it was written"
+    present = {one.name for one in folder.iterdir() if one.is_file()}  # a name may lead elsewhere, or be none
     for name, digest in document["files"].items():
-        path = folder / name
-        if path.parent != folder or not path.is_file():
+        if name not in present:
             yield f"{name} is missing"
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        elif hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
             yield f"{name} is not the file that was written (SHA-256 differs)"
 
 

@@ -70,6 +70,19 @@ def test_what_was_edited_lost_or_torn_is_named(lab_model, tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "x" * 5000, "a\0b", ""])
+def test_a_file_name_that_is_none_is_missing_and_nothing_outside_is_read(lab_model, tmp_path: Path, name):
+    folder = tmp_path / "model"
+    shutil.copytree(lab_model, folder)
+    (tmp_path / "secret").write_text("secret")
+    manifest = folder / "manifest.json"
+    document = json.loads(manifest.read_text())
+    document["files"][name] = "0"
+    manifest.write_text(json.dumps(document))
+
+    assert read_card(folder).problems == ("manifest.json was edited after it was written", f"{name} is missing")
+
+
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_model_that_is_not_whole_is_shown_and_exits_with_1(monkeypatch, capsys, lab_model, tmp_path: Path, options):
     folder = tmp_path / "model"
