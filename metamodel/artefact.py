@@ -93,11 +93,14 @@ def check_output(folder: Path) -> None:
     """See that a model may be written to a folder: nothing is there, or an older model.
 
     Raises:
-        OutputError: something else is there, which is not overwritten.
+        OutputError: something else is there, which is not overwritten, or nothing can be.
     """
-    if folder.is_dir() and ((folder / MANIFEST_FILE).is_file() or not any(folder.iterdir())):
-        return
-    if folder.exists():
+    try:
+        free = not folder.exists()
+        free = free or (folder.is_dir() and ((folder / MANIFEST_FILE).is_file() or not any(folder.iterdir())))
+    except OSError as error:
+        raise OutputError(f"Cannot write the model {folder}: {error.strerror or error}.") from error
+    if not free:
         raise OutputError(f"{folder} exists and is no model; name another folder with -o.")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from metamodel.cli_evaluate_table import LEAD, devices_cell, lead_cell, new_table, number_cell, print_table, spread_cell
-from metamodel.errors import OutputError, TableError
+from metamodel.errors import TableError
 from parsers.console import progress, tell
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def evaluate_command(
     from metamodel.evaluation.learners import COMPETITORS
     from metamodel.evaluation.protocols import Protocol
     from metamodel.evaluation.samples import THROUGHPUT, asked_response, select_samples
+    from metamodel.output import check_file
     from metamodel.parallel import available_cores
     from metamodel.tables import read_tables
 
@@ -89,6 +90,8 @@ def evaluate_command(
     unit = _unit(by, protocol)
     response = asked_response(target)
     names = tuple(dict.fromkeys(models.split(","))) if models else COMPETITORS
+    if json_file is not None:
+        check_file(json_file)
     frames = read_tables(tables)
     selection = select_samples(
         frames, response, devices=device or (), include_virtual=include_virtual, per_second=target == THROUGHPUT
@@ -157,13 +160,9 @@ def _figures_json(figures: Any) -> dict[str, dict[str, float | None]]:
 
 
 def _write(document: dict[str, Any], path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(json.dumps(document, indent=1) + "\n")
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    from metamodel.output import write_file
+
+    write_file((json.dumps(document, indent=1) + "\n").encode(), path)
 
 
 def _show(contest: Contest) -> None:

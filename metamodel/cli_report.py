@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metamodel.errors import OutputError, TableError
+from metamodel.errors import TableError
 from parsers.console import progress
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def report_command(
     from metamodel.evaluation.protocols import Protocol
     from metamodel.html_report import Report, report_html
     from metamodel.manifest import ParentTable
+    from metamodel.output import check_file, write_file
     from metamodel.rows import count_rows
     from metamodel.tables import read_tables
     from metamodel.targets import RESPONSES
@@ -62,6 +63,7 @@ def report_command(
         if name not in known:
             raise TableError(f"No target {name!r}. Known: {', '.join(known)}.")
     plan = Plan(protocol=Protocol(protocol), learners=tuple(dict.fromkeys(models.split(","))), folds=folds, seeds=seeds)
+    check_file(output)
     frames = read_tables(tables)
     sections, absent = [], []
     for name in names:
@@ -76,7 +78,8 @@ def report_command(
         for path, frame in zip(tables, frames, strict=True)
     )
     counts = count_rows(pd.concat(frames, ignore_index=True))
-    _write(report_html(Report(sections=tuple(sections), absent=tuple(absent), tables=parents, rows=counts)), output)
+    page = report_html(Report(sections=tuple(sections), absent=tuple(absent), tables=parents, rows=counts))
+    write_file(page.encode(), output)
     print(f"Report: {output}")
 
 
@@ -92,14 +95,3 @@ def _section(
     with progress(f"Evaluating {response.target.value}", count_runs(selection.samples, plan)) as advance:
         contest = hold(selection.samples, plan, workers=available_cores(), advance=advance)
     return Section(contest=contest, samples=selection.samples, rejects=selection.rejects)
-
-
-def _write(page: str, path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error

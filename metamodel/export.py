@@ -37,6 +37,7 @@ from metamodel.errors import OutputError
 from metamodel.export_offset import Graph, add_offset
 from metamodel.features import Matrix
 from metamodel.model import ResponseModel
+from metamodel.output import write_file
 from metamodel.trees import Trees, read_trees
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
@@ -125,14 +126,7 @@ def save_onnx(model: onnx.ModelProto, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(model.SerializeToString(deterministic=True))
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    write_file(model.SerializeToString(deterministic=True), path)
 
 
 def _ensemble(members: Sequence[Trees], matrix: str, output: str) -> onnx.NodeProto:
