@@ -167,7 +167,9 @@ def _cases(artefact: Artefact, table: pd.DataFrame, device: str | None) -> _Case
     """
     devices = sorted(table["device"].dropna().unique())
     if device is None:
-        if len(devices) != 1:
+        if not devices:
+            raise TableError("The rows are of no device: the table is empty.")
+        if len(devices) > 1:
             raise TableError(f"The rows are of several devices ({', '.join(devices)}); name one with --device.")
         (device,) = devices
     if device not in devices:

@@ -34,7 +34,7 @@ def print_table(table: Table, title: str) -> None:
 
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, markup=False)
     console.print(title, style="bold")
     console.print(table)
     console.print(NOTE, style="dim")

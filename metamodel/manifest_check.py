@@ -44,6 +44,8 @@ def _wrong(manifest: Manifest) -> Iterator[str]:
             yield f"corrections[{index}] holds a negative coefficient"
     for index, phone in enumerate(manifest.adaptations):
         names = manifest.space.names
+        if any(layer.measured <= 0 for layer in phone.layers):
+            yield f"adaptations[{index}].layers holds a measurement that is not positive"
         yield from (f"adaptations[{index}].adaptation.{place}" for place in _wrong_adaptation(phone.adaptation, names))
     yield from _wrong_numbers(manifest)
 

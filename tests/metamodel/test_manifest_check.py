@@ -69,6 +69,7 @@ def test_what_a_fit_and_a_calibration_write_is_read(adapted_model):
         ("manifest.outside.margin", 0, "outside.margin is 0.0"),
         ("manifest.corrections.0.per_time", -1, "corrections[0] holds a negative coefficient"),
         ("manifest.memory_base_mb", -1, "memory_base_mb, or a setting's, is negative"),
+        ("manifest.adaptations.0.layers.0.measured", 0, "layers holds a measurement that is not positive"),
         ("manifest.adaptations.0.adaptation.residuals", [0.5], "residuals are not as many as the support's layers"),
         ("manifest.adaptations.0.adaptation.support.0", [0.5], "support, means or scales have not"),
         ("manifest.adaptations.0.adaptation.length", 0, "drift, length, factor, noise or a scale is not positive"),
