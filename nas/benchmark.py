@@ -16,22 +16,31 @@ from joblib import Parallel, delayed
 from nas.controllers.assistance import Assist, Assistance
 from nas.controllers.comet import Comet
 from nas.controllers.controller import Controller
+from nas.controllers.evolution import Evolution
+from nas.controllers.linear_thompson import LinearThompson
+from nas.controllers.local_search import LocalSearch
 from nas.controllers.random_search import RandomSearch
-from nas.encoding import Encoder
+from nas.controllers.reinforce import Reinforce
+from nas.controllers.scalarised_q import ScalarisedQ
 from nas.environment import SHARPNESS
 from nas.errors import SettingsError
 from nas.learned_potential import LearnedPotential
 from nas.problem import PotentialName
-from nas.tables import Table, TablePotential, table_budget, table_trellis
+from nas.tables import Table, TablePotential, table_budget, table_encoder, table_trellis
 from nas.train import Advance, reproducible
 from nas.trellis import BoolArray, Choices, FloatArray
 
 COMET = "comet"
 
-RIVALS: dict[str, Callable[[Assistance, int], Controller]] = {
-    "random": lambda given, seed: RandomSearch(given.budget, seed=seed, potential=given.potential),
+RIVALS: dict[str, Callable[[Assistance, int, int], Controller]] = {
+    "random": lambda given, seed, _: RandomSearch(given.budget, seed=seed, potential=given.potential),
+    "evolution": lambda given, seed, budget: Evolution(given, seed=seed, budget=budget),
+    "local-search": lambda given, seed, _: LocalSearch(given, seed=seed),
+    "scalarised-q": lambda given, seed, _: ScalarisedQ(given, table_encoder(given.budget.trellis), seed=seed),
+    "reinforce": lambda given, seed, _: Reinforce(given, seed=seed),
+    "linear-thompson": lambda given, seed, _: LinearThompson(given, seed=seed),
 }
-"""Who searches beside AutoCoMET's own controller, from the assistance and a seed."""
+"""Who searches beside AutoCoMET's own controller, from the assistance, a seed and the queries that it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +155,7 @@ def make_searcher(table: Table, settings: BenchmarkSettings, *, controller: str,
             if settings.potential is PotentialName.LEARNED
             else TablePotential(limited, sharpness=SHARPNESS)
         )
-        return Comet(limited, Encoder(trellis, np.zeros(0)), [potential], seed=seed)
+        return Comet(limited, table_encoder(trellis), [potential], seed=seed)
     budget = table_budget(table, trellis, limit, masked=False) if settings.assist is Assist.NONE else limited
     sharpness = SHARPNESS if settings.assist is Assist.NEAR_BUDGET else 0
     given = Assistance(
@@ -154,7 +163,7 @@ def make_searcher(table: Table, settings: BenchmarkSettings, *, controller: str,
         potential=TablePotential(budget, sharpness=sharpness),
         limit_ticks=limited.limit_ticks,
     )
-    return RIVALS[controller](given, seed)
+    return RIVALS[controller](given, seed, settings.budget)
 
 
 def _best_so_far(table: Table, asked: list[Choices], limit: float, budget: int) -> tuple[FloatArray, FloatArray]:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.costs import Budget, CostTable, Limit
+from nas.encoding import Encoder
 from nas.errors import DataError, SettingsError
 from nas.potential import secondary_reward
 from nas.trellis import BoolArray, FloatArray, IntArray, Trellis
@@ -133,6 +134,11 @@ def table_trellis(table: Table) -> Trellis:
     )
 
 
+def table_encoder(trellis: Trellis) -> Encoder:
+    """Write the states of a table's tree; a table has one context, which says nothing."""
+    return Encoder(trellis, np.zeros(0))
+
+
 def table_budget(table: Table, trellis: Trellis, limit: float, *, masked: bool = True) -> Budget:
     """Price every prefix by the cheapest network behind it, in shares of the limit.
 
@@ -152,7 +158,7 @@ def table_budget(table: Table, trellis: Trellis, limit: float, *, masked: bool =
         for before, after, successor in zip(cheapest, cheapest[1:], trellis.successors, strict=False)
     )
     costs = CostTable(start=float(cheapest[0][0]), steps=steps, end=np.zeros(table.cost.size))
-    return Budget(trellis, costs, Limit(target=table.cost_name, value=1.0 if masked else _LARGEST_SHARE * 2))
+    return Budget(trellis, costs, Limit(target=table.cost_name, value=1.0 if masked else float(shares.max())))
 
 
 class TablePotential:

@@ -5,16 +5,19 @@ A lead of AutoCoMET's controller that comes from the predictor alone is no lead,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from nas.costs import Budget
-from nas.drawing import draw
+from nas.drawing import Scores, draw
 from nas.potential import Potential
 from nas.trellis import Choices
+
+_ROUNDS = 64
+_DRAWS = 16
 
 
 class Assist(StrEnum):
@@ -41,8 +44,19 @@ class Assistance:
 
     def draw(self, n: int, random: np.random.Generator) -> list[Choices]:
         """Draw n networks afresh; some may be the same."""
-        drawn = draw(self.budget, lambda at, _: self.potential.values(at.slot, at.nodes, at.spent), n, random)
-        return [tuple(row) for row in drawn.tolist()]
+        return _draw(self.budget, lambda at, _: self.potential.values(at.slot, at.nodes, at.spent), n, random)
+
+    def fresh(self, asked: Container[Choices], random: np.random.Generator) -> Choices | None:
+        """Draw a network that was not asked about; None where many draws bring none.
+
+        Where few are left, those that the potential hardly ever draws are drawn by fair choices.
+        """
+        for rounds in range(_ROUNDS):
+            drawn = self.draw(_DRAWS, random) if rounds < _ROUNDS // 2 else self._draw_fairly(_DRAWS, random)
+            for choices in drawn:
+                if choices not in asked:
+                    return choices
+        return None
 
     def share(self, choices: Sequence[int]) -> float:
         """Give a network's cost as a share of the limit, y/T."""
@@ -67,9 +81,14 @@ class Assistance:
         ]
 
     def worth(self, choices: Sequence[int], accuracy: float) -> float:
-        """Give the accuracy of a network that keeps the limit, and less than none, the less the dearer, beyond it."""
-        share = self.share(choices)
-        return accuracy if share <= 1 else -share
+        """Combine accuracy and cost into one figure: accuracy · (y/T)^w, w = 0 within the limit and -1 beyond.
+
+        That is the weighted product of MnasNet (Eq. 3 there) in its hard form, α = 0 and β = -1.
+        """
+        return accuracy / max(1.0, self.share(choices))
+
+    def _draw_fairly(self, n: int, random: np.random.Generator) -> list[Choices]:
+        return _draw(self.budget, lambda _, mask: np.zeros(mask.shape), n, random)
 
     def _ticks(self, choices: Sequence[int]) -> int:
         node, ticks = 0, self.budget.start
@@ -77,3 +96,7 @@ class Assistance:
             ticks += int(self.budget.steps[slot][node, choice])
             node = int(self.budget.trellis.successors[slot][node, choice])
         return ticks + int(self.budget.end[node])
+
+
+def _draw(budget: Budget, scores: Scores, n: int, random: np.random.Generator) -> list[Choices]:
+    return [tuple(row) for row in draw(budget, scores, n, random).tolist()]
