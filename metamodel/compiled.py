@@ -16,7 +16,7 @@ places, one to the left by none. A node holds the number of its *split*, a featu
 bag's different splits are far fewer than its nodes, for XGBoost bins the features.
 
 One row is compared with every different split first, in float32, exactly as XGBoost compares; then it walks down all trees
-side by side, two gathers over t nodes a level. More rows walk together, one bit each: a split has one integer, its *key*,
+side by side, two gathers over t nodes a level, through a copy of the nodes that stands tree by tree. More rows walk together, one bit each: a split has one integer, its *key*,
 the segment in the upper half, and in the lower half the threshold's float32 bits, put so that they sort as the
 numbers do. A row has one key per segment, NaN being the least or the greatest of its segment; it goes right where its key
 is not less than the split's. So the splits where a row goes right are a range of each segment's, found by bisection; a
@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,8 @@ from xgboost import Booster
 from metamodel.errors import CompileError
 from metamodel.interface import FloatArray
 from metamodel.trees import IntArray, Trees, read_trees
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 MAX_DEPTH = 8
 """A tree of this depth is padded to 256 leaves, whose number fits a byte."""
@@ -69,6 +72,12 @@ class CompiledBag:
     """Which split each node of a level is, a node's trees side by side, shapes (t,), (2 t,), …, (2^(D-1) t,)."""
     leaves: npt.NDArray[np.float32]
     """Values of the leaves, likewise, shape (2^D t,); half the cache that float64 would take."""
+    levels_by_tree: tuple[npt.NDArray[np.intp], ...]
+    """The same tree after tree, each tree's nodes from left to right: there, node p's children are 2 p and 2 p + 1."""
+    leaves_by_tree: npt.NDArray[np.float32]
+    """Shape (t 2^D,)."""
+    first_children: npt.NDArray[np.intp]
+    """Where each tree's second level begins, shape (t,)."""
     splits: IntArray
     """Keys of all different splits, sorted, shape (u,); that of a padded leaf, :data:`_PADDED`, is the least."""
     segment_starts: IntArray
@@ -91,6 +100,8 @@ class CompiledBag:
         """
         if matrix.ndim != 2 or matrix.shape[1] != self.features:
             raise ValueError(f"The bag was fitted to {self.features} features; the matrix has shape {matrix.shape}.")
+        if len(matrix) == 1:
+            return np.array([self._sum_alone(matrix[0]) / self.members + self.base_score])
         total = np.empty(len(matrix))
         for start in range(0, len(matrix), _CHUNK):
             chunk = slice(start, start + _CHUNK)
@@ -105,15 +116,14 @@ class CompiledBag:
         """Add up the leaves that one row reaches; row has shape (f,)."""
         upper = np.where(np.isnan(row), np.float32(np.inf), row)
         right = np.repeat(np.concatenate([row, upper]), self.segment_sizes) >= self.threshold  # NaN never is, ∞ always
-        step = right.astype(np.intp)
-        step *= self.trees
-        node = step.take(self.levels[0])
-        node += np.arange(self.trees)
-        for number, level in enumerate(self.levels[1:], start=1):
-            turn = step.take(level.take(node))
-            turn <<= number
-            node += turn
-        total: np.float64 = self.leaves.take(node).astype(np.float64).sum()
+        turn = right.astype(np.intp)
+        node = turn.take(self.levels_by_tree[0])
+        node += self.first_children
+        for level in self.levels_by_tree[1:]:
+            turned = turn.take(level.take(node))
+            node += node
+            node += turned
+        total: np.float64 = self.leaves_by_tree.take(node).astype(np.float64).sum()
         return total
 
     def _sums_together(self, rows: npt.NDArray[np.float32]) -> FloatArray:
@@ -166,12 +176,16 @@ def compile_bag(members: Sequence[Booster]) -> CompiledBag:
     splits, numbers = np.unique(np.concatenate(keys), return_inverse=True)  # (u,), (2^D - 1, t)
     first = [(2**level - 1) * len(trees.roots) for level in range(1, len(keys))]
     starts = np.searchsorted(splits, np.arange(2 * trees.features) << 32)
+    levels = tuple(np.split(numbers.ravel().astype(np.intp, copy=False), first))
     return CompiledBag(
         members=trees.members,
         features=trees.features,
         base_score=trees.base_score,
-        levels=tuple(np.split(numbers.ravel().astype(np.intp, copy=False), first)),
+        levels=levels,
         leaves=leaves.ravel(),
+        levels_by_tree=tuple(_by_tree(level, depth) for depth, level in enumerate(levels)),
+        leaves_by_tree=_by_tree(leaves.ravel(), len(levels)),
+        first_children=2 * np.arange(len(trees.roots)),
         splits=splits,
         segment_starts=starts,
         segment_sizes=np.diff(starts[1:], prepend=0, append=len(splits)),
@@ -196,6 +210,11 @@ def _padded(trees: Trees) -> tuple[list[IntArray], npt.NDArray[np.float32]]:
         levels.append(key[node])
         node = np.concatenate([trees.left[node], trees.right[node]])
     return levels, trees.threshold[node]
+
+
+def _by_tree(level: npt.NDArray[Scalar], depth: int) -> npt.NDArray[Scalar]:
+    """Turn a level round, whose places are the turns that lead there and then the tree: (last … first turn, t) to the reverse."""
+    return level.reshape(*[2] * depth, -1).T.ravel()
 
 
 def _row_keys(rows: npt.NDArray[np.float32]) -> IntArray:
