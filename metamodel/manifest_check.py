@@ -15,6 +15,8 @@ from metamodel.model import ResponseRecord
 from metamodel.offset import SETTING
 
 _MOST_MEMBERS = 1000
+_GREATEST = 1e6
+"""Of what an adaptation's covariance is made of, on the logarithm; with more, its matrix has no inverse."""
 
 
 def check_manifest(manifest: Manifest) -> None:
@@ -100,3 +102,5 @@ def _wrong_adaptation(adaptation: Adaptation, names: tuple[str, ...]) -> Iterato
         yield "residuals are not as many as the support's layers"
     if min(adaptation.drift, adaptation.length, adaptation.factor, adaptation.noise, *layer_map.scales) <= 0:
         yield "drift, length, factor, noise or a scale is not positive"
+    if max(adaptation.drift, adaptation.length, adaptation.factor, adaptation.noise) > _GREATEST:
+        yield f"drift, length, factor or noise is above {_GREATEST:g}"

@@ -73,6 +73,7 @@ def test_what_a_fit_and_a_calibration_write_is_read(adapted_model):
         ("manifest.adaptations.0.adaptation.residuals", [0.5], "residuals are not as many as the support's layers"),
         ("manifest.adaptations.0.adaptation.support.0", [0.5], "support, means or scales have not"),
         ("manifest.adaptations.0.adaptation.length", 0, "drift, length, factor, noise or a scale is not positive"),
+        ("manifest.adaptations.0.adaptation.factor", 1e30, "drift, length, factor or noise is above 1e+06"),
         ("manifest.adaptations.0.adaptation.layer_map.features.0", "frob", "names a feature that is not computed"),
         ("manifest.adaptations.0.adaptation.residuals.0", float("nan"), "is no JSON (Out of range float values"),
         ("manifest.memory_base_mb", float("inf"), "is no JSON (Out of range float values"),
