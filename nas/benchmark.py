@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from nas.controllers.assistance import Assist, Assistance
 from nas.controllers.comet import Comet
@@ -117,7 +119,8 @@ def benchmark(table: Table, settings: BenchmarkSettings, *, workers: int, advanc
 
 def play(table: Table, settings: BenchmarkSettings, *, controller: str, limit: float, seed: int) -> Play:
     """Search once, until the budget is spent or nothing new is found; what was found last then stays the best."""
-    with reproducible(seed, 1):
+    _import_optimiser()
+    with reproducible(seed, 1), threadpool_limits(limits=1, user_api="blas"):
         searcher = make_searcher(table, settings, controller=controller, limit=limit, seed=seed)
         asked: list[Choices] = []
         seconds: list[float] = []
@@ -164,6 +167,14 @@ def make_searcher(table: Table, settings: BenchmarkSettings, *, controller: str,
         limit_ticks=limited.limit_ticks,
     )
     return RIVALS[controller](given, seed, settings.budget)
+
+
+def _import_optimiser() -> None:
+    """Let torch import what it imports with a process's first step, so that no search's time holds it."""
+    weight = torch.zeros(1, requires_grad=True)
+    optimiser = torch.optim.Adam([weight])
+    torch.autograd.backward(weight.sum())
+    optimiser.step()
 
 
 def _best_so_far(table: Table, asked: list[Choices], limit: float, budget: int) -> tuple[FloatArray, FloatArray]:

@@ -30,7 +30,11 @@ def benchmark_command(
         str | None, typer.Option("--report", help="Column of the accuracy reported of a pick; else --signal.")
     ] = None,
     controllers: Annotated[
-        str, typer.Option("--controllers", help="By name, with commas; the first is what others are compared with.")
+        str,
+        typer.Option(
+            "--controllers",
+            help="comet, random, evolution, local-search, scalarised-q, reinforce, linear-thompson; others are compared with the first.",
+        ),
     ] = "comet,random",
     seeds: Annotated[int, typer.Option("--seeds", help="How many seeds.")] = 20,
     first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="They count up from here.")] = 1000,
