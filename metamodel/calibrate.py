@@ -31,9 +31,10 @@ from metamodel.model import LayerModel, has_response, response_values
 from metamodel.rows import Ground, grounds, select_rows, setting_key, settings_of
 from metamodel.targets import RESPONSES, Response, Target
 from metamodel.units import check_against_model
+from parsers.console import Advance
 from parsers.schema import Context, Layer, Status
 from parsers.stats import read_stats
-from profiler.measure import ALL, TROUBLE, measure_chosen
+from profiler.measure import ALL, TROUBLE, Wires, measure_chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,9 @@ def calibrate_by_measuring(
     count: int,
     seed: int,
     runs: Path,
+    servers: Sequence[str],
+    runtime: Path | None,
+    advance: Advance,
 ) -> Calibration:
     """Measure the layers on a phone, or on this machine, and adapt to what comes back.
 
@@ -118,6 +122,9 @@ def calibrate_by_measuring(
         count: k.
         seed: draws the candidates where they are too many.
         runs: the folder of all campaigns.
+        servers: adb servers of other bench hosts, as ``host:port``.
+        runtime: the ONNX Runtime for Android; None takes the one that is fetched.
+        advance: takes the number of layers that are measured, of k.
 
     Raises:
         TableError: several devices, fewer candidates than k, or a provider that the model never saw.
@@ -144,7 +151,14 @@ def calibrate_by_measuring(
 
     try:
         measured = measure_chosen(
-            choose, device=device, candidates=candidates, provider=provider, threads=threads, runs=runs
+            choose,
+            device=device,
+            candidates=candidates,
+            provider=provider,
+            threads=threads,
+            runs=runs,
+            wires=Wires(servers=tuple(servers), runtime=runtime),
+            report=lambda seen: advance(count * seen.done // max(1, seen.total), seen.note),
         )
     except TROUBLE as error:
         raise MeasuringError(str(error)) from error

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parsers.console import progress
+
 if TYPE_CHECKING:
     from metamodel.adaptation import PhoneAdaptation
     from metamodel.calibrate import Calibration
@@ -37,6 +39,12 @@ def calibrate_command(
         Path | None, typer.Option("--output", "-o", help="Folder of the adapted model; MODEL-DEVICE if not given.")
     ] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Folder of all campaigns.")] = Path("runs"),
+    adb: Annotated[
+        list[str] | None, typer.Option("--adb", help="adb server of another bench host, as host:port. Repeatable.")
+    ] = None,
+    runtime: Annotated[
+        Path | None, typer.Option("--runtime", help="ONNX Runtime for Android: the official AAR, or a library.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws the candidates, where they are many.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
 ) -> None:
@@ -54,17 +62,21 @@ def calibrate_command(
         (table,) = read_tables([rows])
         calibration = calibrate_by_rows(artefact, parent, table, device=device, count=count, seed=seed)
     else:
-        calibration = calibrate_by_measuring(
-            artefact,
-            parent,
-            device=device or "",
-            candidates=layers,
-            provider=provider,
-            threads=threads,
-            count=count,
-            seed=seed,
-            runs=runs,
-        )
+        with progress(f"Measuring layers on {device}", count) as advance:
+            calibration = calibrate_by_measuring(
+                artefact,
+                parent,
+                device=device or "",
+                candidates=layers,
+                provider=provider,
+                threads=threads,
+                count=count,
+                seed=seed,
+                runs=runs,
+                servers=adb or (),
+                runtime=runtime,
+                advance=advance,
+            )
     name = calibration.adaptations[0].device.replace("/", "_")
     folder = output or model.with_name(f"{model.name}-{name}")
     save_artefact(calibration.artefact, folder)

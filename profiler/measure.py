@@ -190,6 +190,7 @@ def measure_chosen(
     provider: str = "cpu",
     threads: int = 1,
     runs: Path,
+    wires: Wires | None = None,
     report: Report = lambda _: None,
 ) -> Measured:
     """Measure a few layers of many on one device: those that ``choose`` names once it is known what the device is.
@@ -201,6 +202,7 @@ def measure_chosen(
         provider: the execution provider to ask for.
         threads: of the provider.
         runs: the folder of all campaigns.
+        wires: over which it is reached.
         report: called after every run.
 
     Raises:
@@ -210,13 +212,13 @@ def measure_chosen(
     settings = CampaignSettings(
         suite="calibration", suite_sha256=fingerprint(suite), device=device, provider=provider, threads=threads
     )
-    bench = open_bench(settings, runs=runs)
+    bench = open_bench(settings, runs=runs, wires=wires)
     (opened,) = bench.open_devices(bench.store)
     chosen = choose([part.layer for part in suite.layers], opened.facts().context)
     few = replace(suite, name="calibration", layers=tuple(suite.layers[index] for index in chosen))
     settings = replace(settings, suite_sha256=fingerprint(few))
     # A calibration that was disturbed is measured anew: it is over in seconds.
-    return measure_suite(few, settings, open_bench(settings, runs=runs), fresh=True, report=report)
+    return measure_suite(few, settings, open_bench(settings, runs=runs, wires=wires), fresh=True, report=report)
 
 
 def _absent(
