@@ -34,7 +34,9 @@ def report_command(
     ] = None,
     folds: Annotated[int, typer.Option("--folds", min=2, help="Parts that are held out in turn.")] = 5,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How often the parts are dealt anew.")] = 1,
-    targets: Annotated[str, typer.Option("--targets", help="Responses, with commas.")] = "latency",
+    targets: Annotated[
+        str, typer.Option("--targets", help="latency, throughput, memory, power or energy; with commas.")
+    ] = "latency",
     models: Annotated[
         str, typer.Option("--models", help="Who competes, with commas; the first is compared with the others.")
     ] = "bob,xgboost,svr,mlp",
@@ -47,28 +49,33 @@ def report_command(
 
     from metamodel.evaluation.contest import Plan
     from metamodel.evaluation.protocols import Protocol
+    from metamodel.evaluation.samples import THROUGHPUT, asked_response
     from metamodel.html_report import Report, report_html
     from metamodel.manifest import ParentTable
     from metamodel.output import check_file, write_file
     from metamodel.rows import count_rows
     from metamodel.tables import read_tables
-    from metamodel.targets import RESPONSES
 
     offered = [one.value for one in (Protocol.UNSEEN_NETWORKS, Protocol.UNSEEN_LAYERS, Protocol.UNSEEN_PHONE)]
     if protocol not in offered:
         raise TableError(f"No protocol {protocol!r} to report on. Known: {', '.join(offered)}.")
-    known = {one.target.value: one for one in RESPONSES}
-    names = list(dict.fromkeys(targets.split(",")))
-    for name in names:
-        if name not in known:
-            raise TableError(f"No target {name!r}. Known: {', '.join(known)}.")
+    asked = {name: asked_response(name) for name in targets.split(",")}
     plan = Plan(protocol=Protocol(protocol), learners=tuple(dict.fromkeys(models.split(","))), folds=folds, seeds=seeds)
     check_file(output)
     frames = read_tables(tables)
     sections, absent = [], []
-    for name in names:
+    for name, response in asked.items():
         try:
-            sections.append(_section(frames, known[name], plan, device or [], include_virtual=include_virtual))
+            sections.append(
+                _section(
+                    frames,
+                    response,
+                    plan,
+                    device or [],
+                    include_virtual=include_virtual,
+                    per_second=name == THROUGHPUT,
+                )
+            )
         except TableError as error:
             absent.append(f"{name}: {error}")
     if not sections:
@@ -84,14 +91,22 @@ def report_command(
 
 
 def _section(
-    frames: list[pd.DataFrame], response: Response, plan: Plan, devices: list[str], *, include_virtual: bool
+    frames: list[pd.DataFrame],
+    response: Response,
+    plan: Plan,
+    devices: list[str],
+    *,
+    include_virtual: bool,
+    per_second: bool,
 ) -> Section:
     from metamodel.evaluation.contest import count_runs, hold
     from metamodel.evaluation.samples import select_samples
     from metamodel.html_report import Section
     from metamodel.parallel import available_cores
 
-    selection = select_samples(frames, response, devices=devices, include_virtual=include_virtual)
-    with progress(f"Evaluating {response.target.value}", count_runs(selection.samples, plan)) as advance:
+    selection = select_samples(
+        frames, response, devices=devices, include_virtual=include_virtual, per_second=per_second
+    )
+    with progress(f"Evaluating {selection.samples.target}", count_runs(selection.samples, plan)) as advance:
         contest = hold(selection.samples, plan, workers=available_cores(), advance=advance)
     return Section(contest=contest, samples=selection.samples, rejects=selection.rejects)

@@ -113,12 +113,12 @@ def _body(report: Report) -> Iterator[str]:
 
 def _section(section: Section) -> Iterator[str]:
     contest, samples = section.contest, section.samples
-    unit = samples.response.unit
+    unit = "1/s" if samples.per_second else samples.response.unit
     standing = _basis(section)
     yield f"<h2>{escape(contest.target.capitalize())}, {escape(contest.plan.protocol.value)}</h2>"
-    first_seed = {_title(name): one.predictions[0] for name, one in contest.standings.items()}
+    first_seed = {_title(name): samples.told(one.predictions[0]) for name, one in contest.standings.items()}
     yield _figure(
-        response_plot(samples.truth, first_seed, unit),
+        response_plot(samples.told(samples.truth), first_seed, unit),
         f"True against predicted {contest.target} of {', '.join(first_seed)}; points on the diagonal are exact.",
         f"Response plots, as in the paper's appendix, Fig. 1 and 2: every sample by what did not learn from it. {standing} "
         "The first seed is drawn.",
@@ -198,13 +198,15 @@ def _scores_table(section: Section) -> str:
 
 def _errors_table(heading: str, kinds: Words, section: Section) -> str:
     """Tell each predictor's median APE per kind of sample."""
-    contest, truth = section.contest, section.samples.truth
+    contest, samples = section.contest, section.samples
+    truth = samples.told(samples.truth)
     rows = []
     for kind in sorted(set(kinds.tolist())):
         here = kinds == kind
         cells = []
         for one in contest.standings.values():
-            ape = np.concatenate([100 * np.abs(values[here] / truth[here] - 1) for values in one.predictions])
+            told = [samples.told(values)[here] for values in one.predictions]
+            ape = np.concatenate([100 * np.abs(values / truth[here] - 1) for values in told])
             ape = ape[np.isfinite(ape)]
             cells.append(f"{np.median(ape):.1f} / {ape.mean():.1f}" if len(ape) else "not tested")
         rows.append((kind, str(int(here.sum())), *cells))

@@ -85,6 +85,20 @@ def test_the_same_seed_gives_the_same_page_but_for_the_times(monkeypatch, table,
     assert first == second
 
 
+def test_throughput_has_a_section_of_its_own_and_is_drawn_per_second(monkeypatch, table, tmp_path: Path):
+    drawn = []
+    monkeypatch.setattr(
+        "metamodel.html_report.response_plot", lambda truth, _, unit: drawn.append((unit, truth)) or b"no plot"
+    )
+
+    assert report(monkeypatch, table, "-o", tmp_path / "a.html", *OPTIONS, "--targets", "latency,throughput") == 0
+
+    (latency_unit, latency_ms), (throughput_unit, per_second) = drawn
+    assert "<h2>Throughput, unseen-layers</h2>" in (tmp_path / "a.html").read_text()
+    assert (latency_unit, throughput_unit) == ("ms", "1/s")
+    np.testing.assert_allclose(per_second, 1e3 / latency_ms)
+
+
 def test_intervals_are_held_to_their_promise(bench):
     samples = select_samples([bench.frame([bench.row(layer) for layer in bench.layers(150)])], RESPONSES[0]).samples
     random = np.random.default_rng(0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import struct
 import time
 from pathlib import Path
@@ -75,6 +76,15 @@ def test_the_command_knows_how_large_the_window_is(open_terminal) -> None:
     assert b"25 99\r\n" in terminal.show_until(b"99\r\n")
 
 
+@pytest.fixture
+def interruptible():
+    """Hear SIGINT: where the tests run in the background it is ignored, and a child inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_control_c_interrupts_the_command_that_runs(open_terminal) -> None:
     terminal = open_terminal("trap 'echo stopped; exit 5' INT; echo ready; while :; do sleep 0.05; done")
     terminal.show_until(b"ready")
