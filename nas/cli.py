@@ -35,7 +35,7 @@ DEFAULT_MODEL = Path("models/default")
 SEARCHES = Path("searches")
 
 SpaceOption = Annotated[str, typer.Option("--space", help="Search space.")]
-DataOption = Annotated[str, typer.Option("--data", help="Data set; it decides the images' size and the classes.")]
+DataOption = Annotated[str, typer.Option("--data", help="mnist-5k, fashion-mnist or fashion-mnist:FOLDER.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 

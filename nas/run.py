@@ -12,7 +12,7 @@ from joblib import Parallel, cpu_count, delayed
 from metamodel.interface import Predictor, Setting
 from nas.accuracy import SharedWeightsAccuracy, train_shared_weights
 from nas.costs import Limit
-from nas.data import Data, data_source
+from nas.data import Data, data_label, data_source
 from nas.environment import SearchEnvironment
 from nas.errors import SettingsError
 from nas.layers import network_layers
@@ -220,7 +220,8 @@ def search_name(settings: RunSettings, model: Path) -> str:
     The same settings have the same name, and other settings another one.
     """
     usual = RunSettings(device=settings.device, limit=settings.limit)
-    parts = [settings.device.name, settings.space, settings.data, settings.controller, f"seed{settings.seed}"]
+    parts = [settings.device.name, settings.space, data_label(settings.data), settings.controller]
+    parts.append(f"seed{settings.seed}")
     if settings.potential != usual.potential:
         parts.append(settings.potential)
     if settings.budget != usual.budget:

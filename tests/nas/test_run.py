@@ -116,7 +116,7 @@ def test_the_learned_potential_searches_too(tiny_settings: RunSettings, predicto
         ({"budget": 0}, SettingsError, r"A budget of 0 accuracy queries finds nothing\. Give --budget 1 or more\."),
         ({"controller": "magic"}, SettingsError, r"No controller 'magic'\. Known: comet, random\."),
         ({"potential": "magic"}, SettingsError, r"No potential 'magic'\. Known: exact, learned\."),
-        ({"data": "imagenet"}, DataError, r"No data set 'imagenet'\. Known: mnist-5k\."),
+        ({"data": "imagenet"}, DataError, r"No data set 'imagenet'\. Known: fashion-mnist, mnist-5k\."),
         ({"space": "resnet"}, SpaceError, r"No search space 'resnet'\. Known: mobilenetv2\."),
     ],
 )
