@@ -113,7 +113,7 @@ def _body(report: Report) -> Iterator[str]:
 
 def _section(section: Section) -> Iterator[str]:
     contest, samples = section.contest, section.samples
-    unit = "1/s" if samples.per_second else samples.response.unit
+    unit = _unit(samples)
     standing = _basis(section)
     yield f"<h2>{escape(contest.target.capitalize())}, {escape(contest.plan.protocol.value)}</h2>"
     first_seed = {_title(name): samples.told(one.predictions[0]) for name, one in contest.standings.items()}
@@ -155,7 +155,7 @@ def _paper_table(section: Section) -> str:
         )
         for name, one in section.contest.standings.items()
     ]
-    unit = section.samples.response.unit
+    unit = _unit(section.samples)
     return _table(
         f"Table II as measured here, mean ± sd over folds and seeds, beside the figures that the paper prints for latency: "
         f"those are of other phones, layers and splits. Time here is of one sample in a fold's batch. {_basis(section)}",
@@ -269,6 +269,10 @@ def coverage(samples: Samples, prediction: FloatArray) -> Mapping[int, float]:
         if finite:
             observed[level] = float(shares.mean())
     return observed
+
+
+def _unit(samples: Samples) -> str:
+    return "1/s" if samples.per_second else samples.response.unit
 
 
 def _title(name: str) -> str:
