@@ -133,25 +133,10 @@ def calibrate_by_measuring(
     if device == ALL or "+" in device:
         raise TableError(f"One phone is calibrated at a time, not {device!r}; name it with --device.")
     _refuse_unknown_provider(artefact, provider)
-    maps: list[LayerMap] = []
-
-    def choose(layers: Sequence[Layer], context: Context) -> list[int]:
-        known = [index for index, layer in enumerate(layers) if layer.type in _types(artefact)]
-        if len(known) < count:
-            raise TableError(
-                f"{len(known)} candidates are of types that the model was fitted to, but {count} are asked for; name more "
-                "with --layers, or give a smaller -k."
-            )
-        setting = Setting(context=context, provider=provider, threads=threads, device=device)
-        matrix = artefact.manifest.space.layer_matrix([layers[index] for index in known], setting)
-        predicted = _predict(artefact.layer_model, matrix, setting)[Target.LATENCY]
-        layer_map, chosen = _choose(artefact.manifest.space, matrix, predicted, count, seed)
-        maps.append(layer_map)
-        return [known[index] for index in chosen]
-
+    chooser = _Chooser(artefact=artefact, provider=provider, threads=threads, device=device, count=count, seed=seed)
     try:
         measured = measure_chosen(
-            choose,
+            chooser.choose,
             device=device,
             candidates=candidates,
             provider=provider,
@@ -163,14 +148,46 @@ def calibrate_by_measuring(
     except TROUBLE as error:
         raise MeasuringError(str(error)) from error
     cases = _cases(artefact, read_stats(measured.stats_path), None)
-    if len(cases.rows) < count:
+    if chooser.layer_map is None or len(cases.rows) < count:
         failed = Counter(row.measurement.status.value for row in measured.rows if row.measurement.status != Status.OK)
         reasons = ", ".join([*(f"{rows} {status}" for status, rows in failed.items()), *measured.rejects])
         raise TableError(
             f"{len(cases.rows)} of {count} layers could be measured ({reasons}); let nothing else run there, or give a "
             f"smaller -k, and say it again. What came back is in {measured.stats_path}."
         )
-    return _adapt(artefact, parent, cases, maps[-1], np.arange(len(cases.rows)))
+    return _adapt(artefact, parent, cases, chooser.layer_map, np.arange(len(cases.rows)))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Chooser:
+    """Chooses what to measure once the device is there, and remembers by which map."""
+
+    artefact: Artefact
+    provider: str
+    threads: int
+    device: str
+    count: int
+    seed: int
+    layer_map: LayerMap | None = None
+
+    def choose(self, layers: Sequence[Layer], context: Context) -> list[int]:
+        """Give the indices of the layers to measure.
+
+        Raises:
+            TableError: too few candidates are of types that the model was fitted to.
+        """
+        known = [index for index, layer in enumerate(layers) if layer.type in _types(self.artefact)]
+        if len(known) < self.count:
+            raise TableError(
+                f"{len(known)} candidates are of types that the model was fitted to, but {self.count} are asked for; name "
+                "more with --layers, or give a smaller -k."
+            )
+        setting = Setting(context=context, provider=self.provider, threads=self.threads, device=self.device)
+        space = self.artefact.manifest.space
+        matrix = space.layer_matrix([layers[index] for index in known], setting)
+        predicted = _predict(self.artefact.layer_model, matrix, setting)[Target.LATENCY]
+        self.layer_map, chosen = _choose(space, matrix, predicted, self.count, self.seed)
+        return [known[index] for index in chosen]
 
 
 def _cases(artefact: Artefact, table: pd.DataFrame, device: str | None) -> _Cases:
@@ -195,7 +212,10 @@ def _cases(artefact: Artefact, table: pd.DataFrame, device: str | None) -> _Case
         raise TableError(f"All rows of {device} are a formula's, which is no evidence.")
     if len(settings) > 1:
         kinds = ", ".join(f"{one.provider} × {one.threads}" for one in settings)
-        raise TableError(f"The rows of {device} are of several settings ({kinds}); keep those of one.")
+        raise TableError(
+            f"The rows of {device} are of several settings ({kinds}); where these are alike, hardware attributes differ. "
+            "Keep those of one."
+        )
     (setting,) = settings
     _refuse_unknown_provider(artefact, setting.provider)
     unique = layers.drop_duplicates("layer_key").reset_index(drop=True)

@@ -124,6 +124,7 @@ def _unit(by: str, protocol: str) -> Unit:
 def contest_json(contest: Contest) -> dict[str, Any]:
     """Lay a contest out as the JSON document that ``--json`` writes."""
     from metamodel.evaluation.protocols import Protocol
+    from metamodel.evaluation.scores import ceiling_json, figures_json
 
     plan = contest.plan
     return {
@@ -134,17 +135,17 @@ def contest_json(contest: Contest) -> dict[str, Any]:
         "devices": list(contest.devices),
         "folds": plan.folds,
         "seeds": plan.seeds,
-        "noise_ceiling": dict(contest.noise_ceiling),
+        "noise_ceiling": ceiling_json(contest.noise_ceiling),
         "models": {
             name: {
-                **_figures_json(standing.figures),
+                **figures_json(standing.figures),
                 **(
-                    {"per_device": {key: _figures_json(one) for key, one in standing.per_device.items()}}
+                    {"per_device": {key: figures_json(one) for key, one in standing.per_device.items()}}
                     if standing.per_device
                     else {}
                 ),
                 **(
-                    {"coverage_90_by_family": _figures_json(standing.coverage_by_family)}
+                    {"coverage_90_by_family": figures_json(standing.coverage_by_family)}
                     if standing.coverage_by_family
                     else {}
                 ),
@@ -153,10 +154,6 @@ def contest_json(contest: Contest) -> dict[str, Any]:
             for name, standing in contest.standings.items()
         },
     }
-
-
-def _figures_json(figures: Any) -> dict[str, dict[str, float | None]]:
-    return {name: {"mean": one.mean, "sd": one.sd} for name, one in figures.items()}
 
 
 def _write(document: dict[str, Any], path: Path) -> None:

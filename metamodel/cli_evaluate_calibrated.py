@@ -44,6 +44,7 @@ def evaluate_calibrated(
 def calibrated_json(contest: CalibratedContest) -> dict[str, Any]:
     """Lay a contest out; figures stand one level deeper than other protocols', below each k."""
     from metamodel.evaluation.calibrated import CALIBRATED_PHONE
+    from metamodel.evaluation.scores import ceiling_json
 
     return {
         "protocol": CALIBRATED_PHONE,
@@ -52,7 +53,7 @@ def calibrated_json(contest: CalibratedContest) -> dict[str, Any]:
         "devices": list(contest.devices),
         "folds": contest.plan.folds,
         "seeds": contest.plan.seeds,
-        "noise_ceiling": dict(contest.noise_ceiling),
+        "noise_ceiling": ceiling_json(contest.noise_ceiling),
         "models": {
             name: {"k": _by_k_json(standing.seen_layers), "k_unseen_layers": _by_k_json(standing.unseen_layers)}
             for name, standing in contest.standings.items()
@@ -61,18 +62,16 @@ def calibrated_json(contest: CalibratedContest) -> dict[str, Any]:
 
 
 def _by_k_json(by_k: Mapping[int, CalibratedFigures]) -> dict[str, Any]:
+    from metamodel.evaluation.scores import figures_json
+
     return {
         str(k): {
-            **_figures_json(one.figures),
-            "per_device": {device: _figures_json(figures) for device, figures in one.per_device.items()},
+            **figures_json(one.figures),
+            "per_device": {device: figures_json(figures) for device, figures in one.per_device.items()},
             **({"lead_of_first": dict(one.lead)} if one.lead else {}),
         }
         for k, one in by_k.items()
     }
-
-
-def _figures_json(figures: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
-    return {name: {"mean": one.mean, "sd": one.sd} for name, one in figures.items()}
 
 
 def _show(contest: CalibratedContest) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -14,24 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from nas.costs import Limit
 from nas.front import pareto_front
 from nas.search import Record
-
-_INK, _BLUE, _ORANGE, _GREY = "#22252b", "#2f6db3", "#d95f02", "#9aa3ad"
-_STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "axes.edgecolor": _GREY,
-    "axes.labelcolor": _INK,
-    "axes.titlecolor": _INK,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e6e9ed",
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "legend.frameon": False,
-}
+from parsers.plot_style import BLUE, GREY, ORANGE, STYLE
 
 
 def plot_front(
@@ -47,7 +29,7 @@ def plot_front(
         title: above the picture.
         path: of the PNG.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained", dpi=150)
         axes = figure.subplots()
         points = axes.scatter(
@@ -64,21 +46,21 @@ def plot_front(
             [record.cost for record in front],
             [record.accuracy for record in front],
             drawstyle="steps-post",
-            color=_BLUE,
+            color=BLUE,
             linewidth=1.4,
             label="Pareto front",
             zorder=1.5,
         )
         axes.scatter(
-            winner.cost, winner.accuracy, marker="*", s=240, color=_ORANGE, edgecolors="white", label="winner", zorder=3
+            winner.cost, winner.accuracy, marker="*", s=240, color=ORANGE, edgecolors="white", label="winner", zorder=3
         )
         axes.axvline(
-            limit.value, color=_ORANGE, linestyle="--", linewidth=1.2, label=f"limit {limit.value:g} {limit.unit}"
+            limit.value, color=ORANGE, linestyle="--", linewidth=1.2, label=f"limit {limit.value:g} {limit.unit}"
         )
         if manual_cost <= 2.5 * limit.value:
             axes.axvline(
                 manual_cost,
-                color=_GREY,
+                color=GREY,
                 linestyle=":",
                 linewidth=1.2,
                 label=f"MobileNetV2 by hand, {manual_cost:.1f} {limit.unit}",
@@ -96,13 +78,13 @@ def plot_learning_curve(records: Sequence[Record], title: str, path: Path) -> No
     """Draw the accuracy of every query and the best so far, and below it how the controller was regulated."""
     queries = range(1, len(records) + 1)
     best = [max(record.accuracy for record in records[:count]) for count in queries]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 5.0), layout="constrained", dpi=150)
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         top.scatter(
-            queries, [record.accuracy for record in records], s=22, color=_GREY, linewidths=0, label="asked about"
+            queries, [record.accuracy for record in records], s=22, color=GREY, linewidths=0, label="asked about"
         )
-        top.plot(queries, best, drawstyle="steps-post", color=_BLUE, linewidth=1.8, label="best so far")
+        top.plot(queries, best, drawstyle="steps-post", color=BLUE, linewidth=1.8, label="best so far")
         top.set(title=title, ylabel="validation accuracy,\nshared weights")
         _percent(top)
         top.legend(loc="lower right", fontsize=9)
@@ -110,13 +92,13 @@ def plot_learning_curve(records: Sequence[Record], title: str, path: Path) -> No
             bottom.plot(
                 queries,
                 [record.epsilon for record in records],
-                color=_ORANGE,
+                color=ORANGE,
                 linewidth=1.6,
                 label="ε, weight of the potential",
             )
         shares = [record.feasible_share for record in records]
         bottom.plot(
-            queries, shares, color=_BLUE, linewidth=1.2, linestyle="--", label="share of choices within the limit"
+            queries, shares, color=BLUE, linewidth=1.2, linestyle="--", label="share of choices within the limit"
         )
         bottom.set(xlabel="accuracy query", ylim=(0, 1.08))
         bottom.legend(loc="lower left", fontsize=9, ncols=2)

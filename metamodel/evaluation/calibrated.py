@@ -9,6 +9,7 @@ deals that part, one of ``folds``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ import numpy as np
 
 from metamodel.adaptation import LayerMap, choose_layers, fit_adaptation
 from metamodel.errors import TableError
-from metamodel.evaluation.learners import LEARNERS, Bob, Learner, once_each
+from metamodel.evaluation.learners import LEARNERS, Bob, Learner, once_each, refuse_unknown
 from metamodel.evaluation.samples import Samples
 from metamodel.evaluation.scores import Figure, Scores, figures, noise_ceiling, paired_difference, score_samples
 from metamodel.parallel import run_all
@@ -48,9 +49,7 @@ class CalibrationPlan:
         Raises:
             TableError: a name that is no learner's, or no layer to measure.
         """
-        unknown = [name for name in self.learners if name not in LEARNERS]
-        if unknown:
-            raise TableError(f"No model {unknown[0]!r} to compare. Known: {', '.join(LEARNERS)}.")
+        refuse_unknown(self.learners)
         if not self.measurements or min(self.measurements) < 1:
             raise TableError("A phone is calibrated by one measured layer at least: give -k 1 or more.")
 
@@ -196,8 +195,11 @@ def _calibrate(learner: Learner, candidates: Samples, others: Samples, k: int, s
     chosen = choose_layers(layer_map.place(layers.matrix, names, predicted), k, seed=seed)
     adapted = fit_adaptation(layer_map, layers.matrix[chosen], names, predicted[chosen], np.log(measured[chosen]))
     tested = others.take(np.flatnonzero(~np.isin(others.configuration, layers.configuration[chosen])))
+    began_s = time.perf_counter()
     before = np.log(learner.predict(tested))
-    return score_samples(tested, np.exp(before + adapted.shift(tested.matrix, names, before)))
+    prediction = np.exp(before + adapted.shift(tested.matrix, names, before))
+    took_us = 1e6 * (time.perf_counter() - began_s)
+    return score_samples(tested, prediction, predict_us=took_us / len(tested))
 
 
 def _by_k(runs: Sequence[_Run], name: str, plan: CalibrationPlan) -> dict[int, CalibratedFigures]:
@@ -205,9 +207,9 @@ def _by_k(runs: Sequence[_Run], name: str, plan: CalibrationPlan) -> dict[int, C
     first = [run for run in runs if run.learner == plan.learners[0]]
     return {
         k: CalibratedFigures(
-            figures=_told([run.scores[k] for run in mine]),
+            figures=figures([run.scores[k] for run in mine]),
             per_device={
-                device: _told([run.scores[k] for run in mine if run.case.device == device])
+                device: figures([run.scores[k] for run in mine if run.case.device == device])
                 for device in sorted({run.case.device for run in mine})
             },
             lead=None
@@ -216,8 +218,3 @@ def _by_k(runs: Sequence[_Run], name: str, plan: CalibrationPlan) -> dict[int, C
         )
         for k in plan.measurements
     }
-
-
-def _told(scores: Sequence[Scores]) -> dict[str, Figure]:
-    """Give the figures; the time of a prediction is the learner's own, which other protocols tell."""
-    return {name: one for name, one in figures(scores).items() if name != "predict_us"}

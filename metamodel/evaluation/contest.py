@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metamodel.conformal import Interval, coverage_percent_by_family
-from metamodel.errors import TableError
-from metamodel.evaluation.learners import LEARNERS, Cautious
+from metamodel.evaluation.learners import LEARNERS, Cautious, refuse_unknown
 from metamodel.evaluation.protocols import Fold, Protocol, Unit, folds_of
 from metamodel.evaluation.samples import Rows, Samples
 from metamodel.evaluation.scores import (
@@ -48,9 +47,7 @@ class Plan:
         Raises:
             TableError: the message names the learners there are.
         """
-        unknown = [name for name in self.learners if name not in LEARNERS]
-        if unknown:
-            raise TableError(f"No model {unknown[0]!r} to compare. Known: {', '.join(LEARNERS)}.")
+        refuse_unknown(self.learners)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

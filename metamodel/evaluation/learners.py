@@ -8,7 +8,7 @@ products get logarithms of what spans decades.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
@@ -26,6 +26,7 @@ from xgboost import XGBRegressor
 
 from metamodel.bag import BagOfBoosted
 from metamodel.conformal import Interval, IntervalModel, fit_intervals
+from metamodel.errors import TableError
 from metamodel.evaluation.samples import Rows, Samples
 from metamodel.interface import FloatArray
 from metamodel.oversampling import Cases, Oversampling
@@ -256,6 +257,17 @@ LEARNERS: Mapping[str, LearnerMaker] = MappingProxyType(
 COMPETITORS = tuple(name for name in LEARNERS if name not in {"bob-quick", "bob-smote"})
 """Who competes unless somebody says otherwise. The ablation does not, nor does the bag of the same size beside it, whose
 cases are those that were given."""
+
+
+def refuse_unknown(names: Iterable[str]) -> None:
+    """See that every name is one of :data:`LEARNERS`.
+
+    Raises:
+        TableError: one is not; the message names those that are.
+    """
+    unknown = [name for name in names if name not in LEARNERS]
+    if unknown:
+        raise TableError(f"No model {unknown[0]!r} to compare. Known: {', '.join(LEARNERS)}.")
 
 
 def _smooth(regressor: Any) -> Pipeline:

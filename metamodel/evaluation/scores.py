@@ -11,8 +11,9 @@ Notation::
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from metamodel.conformal import Interval, coverage_percent, mean_width_percent
 from metamodel.evaluation.samples import Samples
 from metamodel.interface import FloatArray
 from parsers.energy import student_t95
+
+_SAMPLES = "samples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,24 @@ class Figure:
 
     mean: float | None
     sd: float | None
+
+    def to_json(self) -> dict[str, float | None]:
+        """Give both as a JSON document has them."""
+        return asdict(self)
+
+
+def figures_json(figures: Mapping[str, Figure]) -> dict[str, dict[str, float | None]]:
+    """Lay figures out for a JSON document."""
+    return {name: one.to_json() for name, one in figures.items()}
+
+
+def ceiling_json(ceiling: Mapping[str, float | None]) -> dict[str, Any]:
+    """Lay :func:`noise_ceiling` out likewise: it is one number over all samples, so nothing spreads."""
+    known = {name: value for name, value in ceiling.items() if name != _SAMPLES}
+    return {
+        **{name: Figure(mean=value, sd=None if value is None else 0.0).to_json() for name, value in known.items()},
+        _SAMPLES: ceiling[_SAMPLES],
+    }
 
 
 def score(
@@ -125,13 +146,13 @@ def noise_ceiling(samples: Samples) -> dict[str, float | None]:
             twin += [float(np.median(np.delete(values, row))) for row in range(len(values))]
     names = ("mape", "median_ape", "within_5", "within_10", "r2", "r2_log")
     if len(truth) < 2:
-        return {**dict.fromkeys(names), "samples": float(len(truth))}
+        return {**dict.fromkeys(names), _SAMPLES: float(len(truth))}
     measured, predicted = np.array(truth), np.array(twin)
     ape = 100 * np.abs(predicted / measured - 1)
     figures = (ape.mean(), np.median(ape), 100 * np.mean(ape <= 5), 100 * np.mean(ape <= 10), _r2(measured, predicted))
     return {
         **dict(zip(names, (*map(float, figures), _r2(np.log(measured), np.log(predicted))), strict=True)),
-        "samples": float(len(truth)),
+        _SAMPLES: float(len(truth)),
     }
 
 

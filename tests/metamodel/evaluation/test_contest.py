@@ -92,6 +92,11 @@ def test_the_command_prints_a_table_and_writes_the_fixed_document(monkeypatch, t
     assert set(document["models"]) == {"xgboost", "flops"}
     assert set(document["models"]["xgboost"]["mape"]) == {"mean", "sd"}
     assert "per_device" not in document["models"]["xgboost"]
+    assert set(document["noise_ceiling"]) == {
+        *("mape", "median_ape", "within_5", "within_10", "r2", "r2_log"),
+        "samples",
+    }
+    assert set(document["noise_ceiling"]["r2"]) == {"mean", "sd"}
 
 
 def test_throughput_is_learned_as_latency_and_has_no_sums(monkeypatch, tmp_path: Path, rows):
