@@ -5,7 +5,9 @@
 Ten XGBoost members of 300 trees of depth 6 are fitted to made layers on five made phones, described by the metamodel's own
 features, about 80 columns; both sides then predict from the same boosters and the same rows, on one thread, turn by turn.
 Times are of the processor, medians, so that a busy machine does not bend a ratio; a turn is ten calls in a row, or one where
-caches are to be cold. The last lines are the whole way from layers to times, features included. Half a minute on an idle core.
+caches are to be cold. The last lines are the whole way of a search, through
+``TrainedPredictor``, of a model fitted to the table that ships: features, bags, the set B, and what is remembered. A minute
+on an idle core.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything loads OpenMP
 
@@ -26,10 +29,14 @@ from xgboost import XGBRegressor
 from metamodel.bag import predict_mean
 from metamodel.compiled import CompiledBag, compile_bag
 from metamodel.features import FeatureSpace, Vocabulary
+from metamodel.fit import fit_artefact, prepare
 from metamodel.interface import Setting
+from metamodel.predictor import TrainedPredictor
+from metamodel.rows import settings_of
 from parsers.roofline import roofline_ms
 from parsers.schema import Context, Layer
 
+TABLE = Path(__file__).parents[1] / "datasets" / "stats.parquet"
 NETWORK = 60
 """Layers of a network."""
 _ACTIVATIONS = ("", "Clip", "HardSwish", "Relu", "Sigmoid")
@@ -61,7 +68,7 @@ def main() -> None:
         compare("with cold caches", bag, peer, new[:1], rounds=rounds, calls=1, bar=None)
         compare(f"{NETWORK} new layers", bag, peer, new[:NETWORK], rounds=rounds, calls=10, bar=4)
         compare(f"{len(new)} new layers", bag, peer, new, rounds=3, calls=1, bar=None)
-        print_whole_way(bag, random, settings[0], rounds=rounds)
+        print_whole_way(random, rounds=rounds)
 
 
 def space() -> FeatureSpace:
@@ -159,21 +166,21 @@ def compare(
     )
 
 
-def print_whole_way(bag: CompiledBag, random: np.random.Generator, setting: Setting, *, rounds: int) -> None:
-    """Print what new layers cost from layers to times, and their features' part in it."""
+def print_whole_way(random: np.random.Generator, *, rounds: int) -> None:
+    """Print what layers cost a search that asks a model fitted to the table that ships: new ones, and the same again."""
+    prepared = prepare([TABLE])
+    artefact = fit_artefact(prepared, seed=0, workers=1, advance=lambda *_: None)
+    (setting, *_) = (setting for _, setting in settings_of(prepared.rows.layers))
     layers = [made_layer(random) for _ in range(NETWORK)]
-    of = space()
-    for count in (1, NETWORK):
-        part = layers[:count]
-        features_ms, whole_ms = medians_ms(
-            [
-                lambda part=part: of.layer_matrix(part, setting),
-                lambda part=part: bag.predict(of.layer_matrix(part, setting)),
-            ],
-            rounds=rounds,
-            calls=10,
-        )
-        print(f"layers to times: {count} new {whole_ms:.3f} ms, of which features {features_ms:.3f} ms")
+    asked = TrainedPredictor(artefact)
+    asked.predict_network(layers, setting)
+    for what, way in {
+        "1 new layer": lambda: TrainedPredictor(artefact).predict_layers(layers[:1], setting),
+        f"{NETWORK} new layers": lambda: TrainedPredictor(artefact).predict_network(layers, setting),
+        "the same again": lambda: asked.predict_network(layers, setting),
+    }.items():
+        (whole_ms,) = medians_ms([way], rounds=rounds, calls=10)
+        print(f"{what:16} through TrainedPredictor, all responses, features included {whole_ms:9.3f} ms")
 
 
 def medians_ms(sides: Sequence[Callable[[], object]], *, rounds: int, calls: int = 1) -> list[float]:
