@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from metamodel import cli_calibrate, cli_evaluate, cli_report, cli_show
+from metamodel.cli_common import DEFAULT_MODEL, result_console
 from metamodel.errors import MetamodelError
 from parsers.console import progress, run_command
 from parsers.errors import ParsersError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from metamodel.artefact import Artefact
     from metamodel.fit import Prepared
 
@@ -32,7 +31,6 @@ cli_report.register(app)
 cli_show.register(app)
 cli_calibrate.register(app)
 
-DEFAULT_MODEL = Path("models/default")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 
@@ -67,7 +65,7 @@ def fit_command(
 
         print(json.dumps({"model": str(output), **to_json(artefact.manifest)}))
     else:
-        _show(fit_summary(artefact.manifest))
+        result_console().print(fit_summary(artefact.manifest))
         print(f"Model: {output}")
 
 
@@ -109,7 +107,7 @@ def predict_command(
     if as_json:
         print(json.dumps(prediction_json(prediction)))
     else:
-        _show(prediction_table(prediction))
+        result_console().print(prediction_table(prediction))
 
 
 def _fit(prepared: Prepared, *, seed: int, evaluate: bool) -> Artefact:
@@ -128,12 +126,3 @@ def _fit(prepared: Prepared, *, seed: int, evaluate: bool) -> Artefact:
                 artefact, prepared, protocol, seed=seed, workers=workers, advance=advance, recipe=RECIPE
             )
     return artefact
-
-
-def _show(tables: RenderableType) -> None:
-    """Print tables on standard output, wide enough for a file where there is no terminal."""
-    import sys
-
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False).print(tables)

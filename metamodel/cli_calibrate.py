@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metamodel.cli_common import DEFAULT_MODEL, result_console
 from parsers.console import progress
 
 if TYPE_CHECKING:
     from metamodel.adaptation import PhoneAdaptation
     from metamodel.calibrate import Calibration
-
-_DEFAULT_MODEL = Path("models/default")
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +33,7 @@ def calibrate_command(
     ] = None,
     provider: Annotated[str, typer.Option("--provider", help="Execution provider to measure with.")] = "cpu",
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads to measure with.")] = 1,
-    model: Annotated[Path, typer.Option("--model", help="Folder of the model.")] = _DEFAULT_MODEL,
+    model: Annotated[Path, typer.Option("--model", help="Folder of the model.")] = DEFAULT_MODEL,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the adapted model; MODEL-DEVICE if not given.")
     ] = None,
@@ -124,9 +123,6 @@ def _show(calibration: Calibration, folder: Path) -> None:
 
 
 def _show_phone(one: PhoneAdaptation) -> None:
-    import sys
-
-    from rich.console import Console
     from rich.table import Table
 
     from metamodel.targets import RESPONSES
@@ -139,7 +135,7 @@ def _show_phone(one: PhoneAdaptation) -> None:
         told = (_signed(layer.before, layer.measured), _signed(layer.after, layer.measured))
         left_out = "" if layer.left_out is None else _signed(layer.left_out, layer.measured)
         table.add_row(f"{layer.type} {layer.layer_key[:8]}", f"{layer.measured:.4g}", *told, left_out)
-    Console(width=None if sys.stdout.isatty() else 100, highlight=False, markup=False).print(table)
+    result_console(pipe_width=100).print(table)
     expected = one.expected_error_percent
     if expected is not None:
         print(f"Expected error of {one.target.value} on {one.device}: {expected:.1f} %, each layer told by the others.")

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from metamodel.cli_common import result_console
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -30,11 +32,7 @@ def new_table(headings: Sequence[str], *, words: Sequence[str]) -> Table:
 
 def print_table(table: Table, title: str) -> None:
     """Print a table below its title, and what its figures are."""
-    import sys
-
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, markup=False)
+    console = result_console(pipe_width=_PIPE_WIDTH)
     console.print(title, style="bold")
     console.print(table)
     console.print(NOTE, style="dim")

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from metamodel.cli_common import DEFAULT_MODEL, result_console
 from metamodel.errors import ModelError
 
-_MODEL = Path("models/default")
 _ModelOption = Annotated[Path, typer.Option("--model", help="Folder of the model.")]
 
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show_command(
-    model: _ModelOption = _MODEL,
+    model: _ModelOption = DEFAULT_MODEL,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
 ) -> None:
     """Say what a model is: what it stands on, what it predicts, how well, and whether its files are whole (else exit 1)."""
@@ -31,18 +31,14 @@ def show_command(
     if as_json:
         print(json.dumps(card_json(card)))
     else:
-        import sys
-
-        from rich.console import Console
-
-        Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False).print(model_card(card))
+        result_console().print(model_card(card))
     if card.problems:
         raise ModelError(f"{model} is not whole: {'; '.join(card.problems)}.")
 
 
 def export_command(
     onnx: Annotated[Path, typer.Option("--onnx", help="File to write.")],
-    model: _ModelOption = _MODEL,
+    model: _ModelOption = DEFAULT_MODEL,
     target: Annotated[str, typer.Option("--target", help="latency, memory, power or energy.")] = "latency",
     ground: Annotated[
         str | None, typer.Option("--ground", help="evidence or formula; evidence, where the model has it.")
