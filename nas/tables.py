@@ -188,10 +188,16 @@ class TablePotential:
 
 Columns = dict[str, npt.NDArray[np.generic]]
 
+_MAGIC = (b"PK", b"\x93NUMPY")
+"""How files begin that NumPy wrote: of anything else it thinks that it is a pickle, and says how to load that."""
+
 
 def _read(path: Path) -> Columns:
     try:
         with path.open("rb") as file:
+            if not file.read(len(_MAGIC[1])).startswith(_MAGIC):
+                raise DataError(f"{path} is no .npz file. A table is one of named columns, as numpy.savez writes it.")
+            file.seek(0)
             loaded = np.load(file, allow_pickle=False)
             if not isinstance(loaded, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} holds one array without a name. A table is an .npz file of named columns.")

@@ -187,3 +187,13 @@ def test_a_published_table_has_the_optima_that_are_published_with_it():
     best = [round(float(table.report[table.within(limit)].max()), 2) for limit in (5, 10, 15, 20)]
 
     assert best == [91.08, 93.62, 94.06, 94.31]
+
+
+@pytest.mark.parametrize("text", [b"", b"# A table of networks\n", b"PK"])
+def test_a_file_that_numpy_did_not_write_is_called_so_and_nobody_is_told_to_unpickle_it(tmp_path: Path, text: bytes):
+    (tmp_path / "table.npz").write_bytes(text)
+
+    with pytest.raises(DataError, match=r"table.npz is no (.npz file|table of plain numbers)") as caught:
+        load_table(tmp_path / "table.npz", signal="seen", report="final", cost="ms")
+
+    assert "pickle" not in str(caught.value)
