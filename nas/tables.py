@@ -188,14 +188,14 @@ class TablePotential:
 
 Columns = dict[str, npt.NDArray[np.generic]]
 
-_MAGIC = (b"PK", b"\x93NUMPY")
+_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")
 """How files begin that NumPy wrote: of anything else it thinks that it is a pickle, and says how to load that."""
 
 
 def _read(path: Path) -> Columns:
     try:
         with path.open("rb") as file:
-            if not file.read(len(_MAGIC[1])).startswith(_MAGIC):
+            if not file.read(len(max(_MAGIC, key=len))).startswith(_MAGIC):
                 raise DataError(f"{path} is no .npz file. A table is one of named columns, as numpy.savez writes it.")
             file.seek(0)
             loaded = np.load(file, allow_pickle=False)
