@@ -172,7 +172,7 @@ def _scores_table(section: Section) -> str:
         (
             _title(name),
             *(_told(one.figures[item], 4 if item == "r2_log" else 1) for item in names),
-            _told(one.figures["network_sum_mape"], 1),
+            _told(one.figures["network_sum_mape"], 1, spreads=contest.plan.seeds > 1),
             f"{one.lead['mean']:+.2f} [{one.lead['low']:+.2f}, {one.lead['high']:+.2f}]" if one.lead else "",
         )
         for name, one in contest.standings.items()
@@ -279,8 +279,11 @@ def _title(name: str) -> str:
     return _TITLES.get(name, name)
 
 
-def _told(figure: Figure, digits: int) -> str:
-    return "unknown" if figure.mean is None else f"{figure.mean:.{digits}f} ± {figure.sd:.{digits}f}"
+def _told(figure: Figure, digits: int, *, spreads: bool = True) -> str:
+    """Write a figure, with its standard deviation where it has several values."""
+    if figure.mean is None:
+        return "unknown"
+    return f"{figure.mean:.{digits}f} ± {figure.sd:.{digits}f}" if spreads else f"{figure.mean:.{digits}f}"
 
 
 def _figure(png: bytes, alternative: str, caption: str) -> str:
