@@ -94,7 +94,7 @@ def _lines(title: str, total: int) -> Advance:
         if done < total and now - spoken < _SECONDS_BETWEEN_LINES:
             return
         spoken = now
-        left_s = (now - started) / done * (total - done) if done else float("nan")
-        tell(f"{title}: {done}/{total}, about {left_s:.0f} s left ({note})")
+        left = f", about {(now - started) / done * (total - done):.0f} s left" if done else ""
+        tell(f"{title}: {done}/{total}{left} ({note})")
 
     return advance
