@@ -22,7 +22,7 @@ from nas.costs import Limit
 from nas.data import data_source
 from nas.problem import Problem, Sampler, pose
 from nas.run import Outcome, RunSettings, device_setting, run
-from nas.space import make_space
+from nas.spaces import make_space
 from nas.train import Advance, accuracy_of, reproducible, train_alone
 from nas.trellis import choices_of
 from parsers.console import progress

@@ -124,7 +124,7 @@ def space_layers_command(
     from nas.data import data_source
     from nas.errors import OutputError
     from nas.layers import space_layers
-    from nas.space import make_space
+    from nas.spaces import make_space
     from parsers.schema import layer_to_json
 
     source = data_source(data)
@@ -141,7 +141,8 @@ def space_layers_command(
 def space_show_command(space: SpaceOption = "mobilenetv2", data: DataOption = "mnist-5k") -> None:
     """Print a space's slots and the hand-made design that it is built around."""
     from nas.data import data_source
-    from nas.space import choice_label, make_space
+    from nas.space import choice_label
+    from nas.spaces import make_space
 
     source = data_source(data)
     shown = make_space(space, image=source.image, classes=source.classes)

@@ -17,7 +17,7 @@ from metamodel.interface import LayerCosts, Predictor, Setting
 from nas.errors import InfeasibleError, PredictorError, SettingsError
 from nas.layers import head_layers, network_layers, slot_layers, stem_layers
 from nas.space import Space
-from nas.trellis import NOWHERE, BoolArray, FloatArray, IntArray, Trellis, space_states
+from nas.trellis import NOWHERE, BoolArray, FloatArray, IntArray, Trellis
 from parsers.schema import Layer
 
 UNITS = {"latency": "ms"}
@@ -93,7 +93,7 @@ def latency_table(space: Space, predictor: Predictor, setting: Setting) -> CostT
     """
     if "latency" not in predictor.targets:
         raise PredictorError("The predictor was fitted without latencies. Fit one on a table that has execution times.")
-    states = space_states(space)
+    states = space.states()
     slots = range(len(space.slots))
     prices = _prices(
         [

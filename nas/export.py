@@ -6,43 +6,50 @@ Batch normalisation is folded into the convolutions first, so that the file hold
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import io
-import itertools
-import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
-from onnxscript import opset18
+from onnx import helper, numpy_helper
 from safetensors.torch import save
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nas.errors import ExportError
+from nas.network import Convolution, Network
+from nas.operations import IMAGE, Activation, Kind, Operation
 from nas.space import Image
 
 OPSET = 17
 IR_VERSION = 8
+SCORES = "scores"
 TOLERANCE = 1e-4
 """Scores may differ by so much, relative to the largest score: both sides round to 24 bits in another order."""
 
+Attributes = dict[str, int | list[int]]
 
-def export_onnx(network: nn.Module, image: Image, path: Path) -> None:
+_WEIGHTLESS = {
+    Kind.AVERAGE_POOL: "AveragePool",
+    Kind.MAX_POOL: "MaxPool",
+    Kind.GLOBAL_POOL: "GlobalAveragePool",
+    Kind.ADD: "Add",
+    Kind.CONCATENATE: "Concat",
+    Kind.RELU: "Relu",
+}
+
+
+def export_onnx(network: Network, image: Image, path: Path) -> None:
     """Write a trained network as ONNX (input ``image``, output ``scores``, batch 1) and check it.
 
     Raises:
         ExportError: ONNX Runtime's scores differ from torch's.
     """
-    folded = fold_normalisation(network)
-    model = to_onnx(folded, image)
+    model = to_onnx(network, image)
     onnx.save(model, path)
-    check_against_torch(model, folded, image)
+    check_against_torch(model, network, image)
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -50,34 +57,26 @@ def save_weights(network: nn.Module, path: Path) -> None:
     path.write_bytes(save({name: tensor.contiguous() for name, tensor in network.state_dict().items()}))
 
 
-def fold_normalisation(network: nn.Module) -> nn.Module:
-    """Copy a network in evaluation mode with every batch normalisation folded into the convolution before it."""
-    folded = copy.deepcopy(network).eval()
-    for module in list(folded.modules()):
-        if isinstance(module, nn.Sequential):
-            _fold_sequence(module)
-    return folded
-
-
-def to_onnx(network: nn.Module, image: Image) -> onnx.ModelProto:
-    """Export a network in evaluation mode, for one image at a time."""
-    example = torch.zeros(1, image.channels, image.height, image.width)
-    with _quiet():
-        program = torch.onnx.export(
-            network,
-            (example,),
-            dynamo=True,
-            opset_version=18,
-            input_names=["image"],
-            output_names=["scores"],
-            custom_translation_table={torch.ops.aten.mean.dim: _global_average_pool},
-            verbose=False,
-        )
-    if program is None:  # pragma: no cover - only torch's older exporter returns nothing
-        raise ExportError("torch exported nothing; AutoCoMET needs torch's dynamo exporter (torch >= 2.6).")
-    # What these networks hold is the same in both operator sets; only the number in the file changes.
-    model = onnx.version_converter.convert_version(program.model_proto, OPSET)
-    model.ir_version = IR_VERSION
+def to_onnx(network: Network, image: Image) -> onnx.ModelProto:
+    """Write a network in evaluation mode as an ONNX model, for one image at a time."""
+    graph = _Graph()
+    for operation in network.operations:
+        graph.add(operation, network.layers[operation.weights] if operation.weights else None)
+    last = network.operations[-1].output
+    scores = [1, last.channels] if network.operations[-1].kind is Kind.DENSE else [1, *_sides(last)]
+    graph.nodes[-1].output[0] = SCORES
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "network",
+            [helper.make_tensor_value_info(IMAGE, onnx.TensorProto.FLOAT, [1, *_sides(image)])],
+            [helper.make_tensor_value_info(SCORES, onnx.TensorProto.FLOAT, scores)],
+            graph.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="autocomet",
+    )
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -89,10 +88,10 @@ def check_against_torch(model: onnx.ModelProto, network: nn.Module, image: Image
         ExportError: the scores differ by more than :data:`TOLERANCE`.
     """
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    images = torch.randn(8, 1, image.channels, image.height, image.width, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(8, 1, *_sides(image), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = np.stack([network(item).numpy() for item in images])
-    actual = np.stack([session.run(["scores"], {"image": item.numpy()})[0] for item in images])
+    actual = np.stack([session.run([SCORES], {IMAGE: item.numpy()})[0] for item in images])
     worst = float(np.max(np.abs(actual - expected)) / max(1.0, float(np.max(np.abs(expected)))))
     if not worst <= TOLERANCE:
         raise ExportError(
@@ -100,28 +99,75 @@ def check_against_torch(model: onnx.ModelProto, network: nn.Module, image: Image
         )
 
 
-def _fold_sequence(sequence: nn.Sequential) -> None:
-    for index, (first, second) in enumerate(itertools.pairwise(list(sequence))):
-        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-            sequence[index] = fuse_conv_bn_eval(first, second)
-            sequence[index + 1] = nn.Identity()
+class _Graph:
+    """A graph that grows operation by operation; every tensor has a name of its own."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self._now = {IMAGE: IMAGE}
+
+    def add(self, operation: Operation, layer: nn.Module | None) -> None:
+        read = [self._now[name] for name in operation.reads]
+        match operation.kind:
+            case Kind.CONVOLUTION | Kind.DECONVOLUTION:
+                made = self._convolve(operation, cast("Convolution", layer), read)
+            case Kind.DENSE:
+                dense = cast("nn.Linear", layer)
+                operands = self._weights(operation.weights, dense.weight, dense.bias)
+                made = self._node("Gemm", [*read, *operands], operation.weights, {"transB": 1})
+            case Kind.FLATTEN:
+                shape = self._constant(f"shape_{len(self.nodes)}", np.array([1, operation.output.volume], np.int64))
+                made = self._node("Reshape", [*read, shape])
+            case Kind.AVERAGE_POOL | Kind.MAX_POOL:
+                made = self._node(_WEIGHTLESS[operation.kind], read, attributes=_window(operation))
+            case Kind.CONCATENATE:
+                made = self._node("Concat", read, attributes={"axis": 1})
+            case _:
+                made = self._node(_WEIGHTLESS[operation.kind], read)
+        self._now[operation.writes] = made
+
+    def _convolve(self, operation: Operation, layer: Convolution, read: list[str]) -> str:
+        folded = layer.folded()
+        operands = [read[0], *self._weights(operation.weights, folded.weight, cast("nn.Parameter", folded.bias))]
+        if operation.kind is Kind.DECONVOLUTION:
+            extra: Attributes = {"output_padding": [*operation.output_padding]} if any(operation.output_padding) else {}
+            made = self._node("ConvTranspose", operands, operation.weights, _window(operation) | extra)
+        else:
+            made = self._node("Conv", operands, operation.weights, _window(operation) | {"group": operation.groups})
+        made = self._node("Add", [read[1], made]) if operation.adds else made
+        match operation.activation:
+            case None:
+                return made
+            case Activation.RELU:
+                return self._node("Relu", [made])
+            case Activation.RELU6:
+                bounds = [
+                    self._constant(name, np.array(bound, np.float32)) for name, bound in (("zero", 0), ("six", 6))
+                ]
+                return self._node("Clip", [made, *bounds])
+
+    def _node(self, kind: str, read: list[str], name: str = "", attributes: Attributes | None = None) -> str:
+        label = name or f"{kind.lower()}_{len(self.nodes)}"
+        node = helper.make_node(kind, read, [f"{label}_out"], name=label)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in (attributes or {}).items())
+        self.nodes.append(node)
+        return f"{label}_out"
+
+    def _weights(self, name: str, weight: torch.Tensor, bias: torch.Tensor) -> list[str]:
+        parts = (("weight", weight), ("bias", bias))
+        return [self._constant(f"{name}_{part}", value.detach().numpy()) for part, value in parts]
+
+    def _constant(self, name: str, value: npt.NDArray[np.float32] | npt.NDArray[np.int64]) -> str:
+        if all(constant.name != name for constant in self.constants):
+            self.constants.append(numpy_helper.from_array(value.copy(), name))
+        return name
 
 
-def _global_average_pool(x, dim, keepdim=True, dtype=None):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Translate the mean over height and width; torch would write ReduceMean, which operator set 17 spells otherwise."""
-    return opset18.GlobalAveragePool(x)
+def _window(operation: Operation) -> Attributes:
+    (top, left), stride = operation.padding, operation.stride
+    return {"kernel_shape": [*operation.kernel], "strides": [stride, stride], "pads": [top, left, top, left]}
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter from talking: about torchvision that is not there, and about its own deprecations."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            # torch 2.13's pytree warns about its own use of LeafSpec.
-            warnings.filterwarnings("ignore", message=r".*LeafSpec.*", category=FutureWarning)
-            yield
-    finally:
-        logger.setLevel(level)
+def _sides(shape: Image) -> tuple[int, int, int]:
+    return shape.channels, shape.height, shape.width

@@ -2,58 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from nas.space import Block, Choice, Space
+from nas.operations import IMAGE, Activation, Kind, Operation
+from nas.space import Choice, Space
+
+Tensor = torch.Tensor
+
+Weighted = Callable[[Operation, Sequence[Tensor]], Tensor]
+"""Computes an operation that has weights."""
 
 
-class InvertedResidual(nn.Module):
-    """Expand 1×1, depthwise k×k, project 1×1; adds its input where the block says so (Sandler et al., CVPR 2018)."""
+class Convolution(nn.Module):
+    """A convolution, transposed or not, with its normalisation; may add a residual, and ends in its activation."""
 
-    def __init__(self, in_channels: int, block: Block, *, stride: int) -> None:
+    def __init__(self, operation: Operation) -> None:
         super().__init__()
-        middle = in_channels * block.expansion
-        expand = _convolution(in_channels, middle, kernel=1) if block.expansion > 1 else []
-        depthwise = _convolution(middle, middle, kernel=block.kernel_size, stride=stride, groups=middle)
-        project = _convolution(middle, block.channels, kernel=1, activation=False)
-        self.body = nn.Sequential(*expand, *depthwise, *project)
-        self.idskip = block.idskip
+        self.activation = operation.activation
+        source, channels = operation.inputs[0].channels, operation.output.channels
+        bias = not operation.normalised
+        self.convolution: nn.Conv2d | nn.ConvTranspose2d
+        if operation.kind is Kind.DECONVOLUTION:
+            self.convolution = nn.ConvTranspose2d(
+                source,
+                channels,
+                operation.kernel,
+                operation.stride,
+                operation.padding,
+                operation.output_padding,
+                bias=bias,
+            )
+        else:
+            self.convolution = nn.Conv2d(
+                source,
+                channels,
+                operation.kernel,
+                operation.stride,
+                operation.padding,
+                groups=operation.groups,
+                bias=bias,
+            )
+        self.normalisation = nn.BatchNorm2d(channels) if operation.normalised else None
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Map (N, C, H, W) to (N, C', H', W')."""
-        y: torch.Tensor = self.body(x)
-        return x + y if self.idskip else y
+        y: Tensor = self.convolution(x)
+        y = y if self.normalisation is None else self.normalisation(y)
+        return activate(y if residual is None else residual + y, self.activation)
+
+    def folded(self) -> nn.Conv2d | nn.ConvTranspose2d:
+        """Give the convolution alone, with the normalisation of evaluation mode folded into its weights and bias."""
+        if self.normalisation is None:
+            return self.convolution
+        transposed = isinstance(self.convolution, nn.ConvTranspose2d)
+        return fuse_conv_bn_eval(self.convolution, self.normalisation, transpose=transposed)
 
 
 class Network(nn.Module):
-    """Stem, blocks, head: images (N, C, H, W) to class scores (N, classes)."""
+    """One network of a space: images (N, C, H, W) to scores, (N, classes) or (N, classes, H, W)."""
 
     def __init__(self, space: Space, architecture: Sequence[Choice]) -> None:
         super().__init__()
-        states = space.carried(architecture)
-        blocks = [
-            InvertedResidual(carried.channels, choice, stride=slot.stride)
-            for slot, carried, choice in zip(space.slots, states, architecture, strict=False)
-            if choice is not None
-        ]
-        self.stem = nn.Sequential(*_convolution(space.image.channels, space.stem_channels, kernel=3, stride=2))
-        self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Sequential(*_convolution(states[-1].channels, space.head_channels, kernel=1))
-        self.classifier = nn.Linear(space.head_channels, space.classes)
+        self.operations = space.operations(architecture)
+        self.layers = nn.ModuleDict({one.weights: _layer(one) for one in self.operations if one.weights})
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images (N, C, H, W) to class scores (N, classes)."""
-        features: torch.Tensor = self.head(self.blocks(self.stem(images)))
-        scores: torch.Tensor = self.classifier(features.mean((2, 3), keepdim=True).flatten(1))
-        return scores
+    def forward(self, images: Tensor) -> Tensor:
+        """Score images."""
+        return compute(self.operations, images, lambda operation, read: self.layers[operation.weights](*read))
 
 
-def _convolution(
-    in_channels: int, channels: int, *, kernel: int, stride: int = 1, groups: int = 1, activation: bool = True
-) -> list[nn.Module]:
-    convolution = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, groups=groups, bias=False)
-    normalisation = nn.BatchNorm2d(channels)
-    return [convolution, normalisation, nn.ReLU6(inplace=True)] if activation else [convolution, normalisation]
+def compute(operations: Sequence[Operation], images: Tensor, weighted: Weighted) -> Tensor:
+    """Run operations from top to bottom and give what the last one writes.
+
+    Args:
+        operations: in the order in which they run.
+        images: what the first reads, (N, C, H, W).
+        weighted: computes those that have weights.
+    """
+    tensors = {IMAGE: images}
+    for operation in operations:
+        read = [tensors[name] for name in operation.reads]
+        tensors[operation.writes] = weighted(operation, read) if operation.weights else _weightless(operation, read)
+    return tensors[operations[-1].writes]
+
+
+def activate(x: Tensor, activation: Activation | None) -> Tensor:
+    """Apply an activation, or none; ``x`` may be overwritten."""
+    match activation:
+        case None:
+            return x
+        case Activation.RELU:
+            return functional.relu(x, inplace=True)
+        case Activation.RELU6:
+            return functional.relu6(x, inplace=True)
+
+
+def _layer(operation: Operation) -> nn.Module:
+    if operation.kind is Kind.DENSE:
+        return nn.Linear(operation.inputs[0].channels, operation.output.channels)
+    return Convolution(operation)
+
+
+def _weightless(operation: Operation, read: Sequence[Tensor]) -> Tensor:
+    window = (operation.kernel, operation.stride, operation.padding)
+    match operation.kind:
+        case Kind.AVERAGE_POOL:
+            result = functional.avg_pool2d(read[0], *window, count_include_pad=False)
+        case Kind.MAX_POOL:
+            result = functional.max_pool2d(read[0], *window)
+        case Kind.GLOBAL_POOL:
+            result = read[0].mean((2, 3), keepdim=True)
+        case Kind.FLATTEN:
+            result = read[0].flatten(1)
+        case Kind.ADD:
+            result = read[0] + read[1]
+        case Kind.CONCATENATE:
+            result = torch.cat(list(read), 1)
+        case Kind.RELU:
+            result = functional.relu(read[0])
+        case _:
+            raise ValueError(f"{operation.kind} has weights")
+    return result

@@ -19,7 +19,8 @@ from nas.layers import network_layers
 from nas.network import Network
 from nas.problem import ControllerName, PotentialName, Problem, Sampler, check_names, make_controller, pose
 from nas.search import Record, best_record, finalists, search
-from nas.space import Architecture, Space, make_space
+from nas.space import Architecture, Space
+from nas.spaces import make_space
 from nas.train import Advance, Schedule, accuracy_of, reproducible, train_alone
 from nas.trellis import architecture_of, choices_of
 from parsers.device_config import DeviceConfig

@@ -1,33 +1,74 @@
 """A search space as data: a stem, slots with their choices, a head; and which choices fit together.
 
-A network of the space is one choice per slot, an inverted residual or nothing. What a slot may hold depends on what the
-slots before it carry over: a block adds its input only where shapes agree, and a stage shrinks from its end (after a
-dropped slot the rest of the stage is dropped too), so that no network can be written in two ways. This module knows
-neither costs nor weights: ``nas.layers`` and ``nas.network`` build a network's layers and its torch module from here.
+A network of the space is one choice per slot. What a slot may hold depends on what the slots before it carry over: the
+shape of the tensor that is handed on, and those of others that are still needed (finished branches of an Inception
+block, what an encoder keeps for its decoder). A choice says itself what it hands on and which operations it is; the
+spaces, and their kinds of choices, lie in ``nas.spaces``. This module knows neither costs nor weights.
 """
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
+from enum import StrEnum
+from typing import Protocol
 
 from nas.errors import SpaceError
+from nas.operations import FeatureMap, Operation, in_order
+
+Image = FeatureMap
+"""What a network looks at: channels, height, width."""
+
+
+class Task(StrEnum):
+    """What a network tells of an image."""
+
+    CLASSIFICATION = "classification"
+    """One class: scores of shape (N, classes)."""
+    SEGMENTATION = "segmentation"
+    """A class of every pixel: scores of shape (N, classes, H, W)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """One choice for a slot: expand 1×1, depthwise k×k, project 1×1 (MobileNetV2's inverted residual)."""
+class Carried:
+    """What the slots so far hand over to the next one."""
 
-    kernel_size: int
-    expansion: int
-    """Middle channels over input channels; the expanding convolution is absent at 1."""
     channels: int
-    """Output channels."""
-    idskip: bool
-    """Whether the block adds its input to its output."""
+    height: int
+    width: int
+    kept: tuple[FeatureMap, ...] = ()
+    """Other tensors that later slots read, in the order in which they were made."""
+    ended: bool = False
+    """Whether the current stage has ended: a slot of it was dropped."""
+
+    @property
+    def features(self) -> FeatureMap:
+        """The shape of the tensor that is handed on."""
+        return FeatureMap(channels=self.channels, height=self.height, width=self.width)
+
+
+class Block(Protocol):
+    """What a slot can hold: a frozen dataclass whose fields, numbers, words or lists of them, say all about it."""
+
+    @property
+    def label(self) -> str:
+        """It in a few letters."""
+        ...
+
+    @property
+    def attributes(self) -> tuple[float, ...]:
+        """It as numbers from 0 on, as many for each kind of block in a space: what a search knows it by."""
+        ...
+
+    def follow(self, slot: Slot, carried: Carried) -> Carried | None:
+        """Give what is handed on behind it; ``None`` where it does not fit."""
+        ...
+
+    def operations(self, slot: Slot, carried: Carried) -> tuple[Operation, ...]:
+        """List what it computes; it fits behind ``carried``."""
+        ...
 
 
 Choice = Block | None
@@ -38,29 +79,11 @@ Architecture = tuple[Choice, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """What a network looks at."""
-
-    channels: int
-    height: int
-    width: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
-    """What the slots so far hand over to the next one."""
-
-    channels: int
-    height: int
-    width: int
-    ended: bool = False
-    """Whether the current stage has ended: a slot of it was dropped."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
     """A place for one block."""
 
+    number: int
+    """Its position, from 0."""
     stage: int
     opens: bool
     """Whether it is its stage's first slot, which cannot be dropped."""
@@ -68,52 +91,64 @@ class Slot:
     choices: tuple[Choice, ...]
     manual: Block
     """The backbone's block here."""
+    reads: str
+    """Name of the tensor that is handed to it."""
+    writes: str
+    """Name of the tensor that it hands on: one per stage, so that a stage's result stays where it is."""
+    closes: bool = False
+    """Whether it is its stage's last slot."""
+    keeps: bool = False
+    """Whether what it hands on is kept for a later slot, too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Slots that work at one resolution; the first one strides."""
+class Stem(Protocol):
+    """What is in front of the first slot."""
 
-    slots: int
-    stride: int
-    widths: tuple[int, ...]
-    manual_width: int
-    manual_expansion: int
+    def start(self, image: Image) -> Carried:
+        """Give what the first slot is handed."""
+        ...
+
+    def operations(self, image: Image) -> tuple[Operation, ...]:
+        """List what it computes; the first operation reads ``nas.operations.IMAGE``."""
+        ...
+
+
+class Head(Protocol):
+    """What is behind the last slot."""
+
+    def operations(self, name: str, carried: Carried, classes: int) -> tuple[Operation, ...]:
+        """List what it computes from the tensor called ``name``; the last operation writes the scores."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """Stem (3×3, stride 2), slots, head (1×1, global average, classifier)."""
+    """Stem, slots, head."""
 
     name: str
     image: Image
     classes: int
-    stem_channels: int
+    stem: Stem
     slots: tuple[Slot, ...]
-    head_channels: int
+    head: Head
+    task: Task = Task.CLASSIFICATION
 
     def start(self) -> Carried:
         """Give what the stem hands to the first slot."""
-        return Carried(
-            channels=self.stem_channels,
-            height=_strided(self.image.height, 2),
-            width=_strided(self.image.width, 2),
-        )
+        return self.stem.start(self.image)
 
     def follow(self, index: int, carried: Carried, choice: Choice) -> Carried | None:
         """Give what slot ``index`` hands over when it holds ``choice``; ``None`` where the choice does not fit."""
         slot = self.slots[index]
         if choice is None:
-            return None if slot.opens else replace(carried, ended=True)
-        if carried.ended and not slot.opens:
+            following = None if slot.opens else replace(carried, ended=True)
+        elif carried.ended and not slot.opens:
             return None
-        if choice.idskip and (slot.stride != 1 or choice.channels != carried.channels):
-            return None
-        return Carried(
-            channels=choice.channels,
-            height=_strided(carried.height, slot.stride),
-            width=_strided(carried.width, slot.stride),
-        )
+        else:
+            following = choice.follow(slot, replace(carried, ended=False) if carried.ended else carried)
+        if following is None or not slot.keeps:
+            return following
+        return replace(following, kept=(*following.kept, following.features))
 
     def carried(self, architecture: Sequence[Choice]) -> tuple[Carried, ...]:
         """Give what is carried into every slot, and out of the last one: slots + 1 values.
@@ -131,8 +166,16 @@ class Space:
             states.append(following)
         return tuple(states)
 
+    def states(self) -> tuple[tuple[Carried, ...], ...]:
+        """List what can be carried into every slot, and out of the last one, in a fixed order."""
+        states: list[tuple[Carried, ...]] = [(self.start(),)]
+        for index, slot in enumerate(self.slots):
+            reached = {self.follow(index, carried, choice): None for carried in states[-1] for choice in slot.choices}
+            states.append(tuple(state for state in reached if state is not None))
+        return tuple(states)
+
     def manual(self) -> Architecture:
-        """Give the hand-made design that the space is built around: MobileNetV2 at this size."""
+        """Give the hand-made design that the space is built around."""
         return tuple(slot.manual for slot in self.slots)
 
     def backbone_choice(self, index: int, carried: Carried) -> int:
@@ -141,134 +184,98 @@ class Space:
         fitting = [i for i, choice in enumerate(slot.choices) if self.follow(index, carried, choice) is not None]
         return min(fitting, key=lambda i: _distance(slot.choices[i], slot.manual))
 
+    def stem_operations(self) -> tuple[Operation, ...]:
+        """List the operations in front of the first slot."""
+        return self.stem.operations(self.image)
 
-def mobilenetv2(image: Image, classes: int) -> Space:
-    """Build the MobileNetV2 space for small images (Sandler et al., CVPR 2018, at 1/8 of its resolution).
+    def slot_operations(self, index: int, carried: Carried, choice: Choice) -> tuple[Operation, ...]:
+        """List the operations of one slot; none where it is dropped.
 
-    Nine slots in three stages; kernel 3, 5 or 7, expansion 1, 3 or 6, half, the same or one and a half times the width
-    by hand, with and without the input added; every slot but a stage's first can be dropped.
-    """
-    stages = (
-        Stage(slots=2, stride=1, widths=(4, 8, 12), manual_width=8, manual_expansion=1),
-        Stage(slots=3, stride=2, widths=(8, 16, 24), manual_width=16, manual_expansion=6),
-        Stage(slots=4, stride=2, widths=(12, 24, 36), manual_width=24, manual_expansion=6),
-    )
-    return inverted_residual_space(
-        "mobilenetv2",
-        image=image,
-        classes=classes,
-        stem_channels=8,
-        stages=stages,
-        kernel_sizes=(3, 5, 7),
-        expansions=(1, 3, 6),
-        head_channels=48,
-    )
+        Raises:
+            ValueError: a choice that does not fit behind ``carried``.
+        """
+        if self.follow(index, carried, choice) is None:
+            raise ValueError(f"slot {index} cannot hold {choice} behind {carried}")
+        return () if choice is None else choice.operations(self.slots[index], replace(carried, ended=False))
 
+    def head_operations(self, carried: Carried) -> tuple[Operation, ...]:
+        """List the operations behind the last slot."""
+        return self.head.operations(self.slots[-1].writes, carried, self.classes)
 
-SPACES: Mapping[str, Callable[[Image, int], Space]] = MappingProxyType({"mobilenetv2": mobilenetv2})
-"""Spaces by name; each takes the data's image size and number of classes."""
+    def operations(self, architecture: Sequence[Choice]) -> tuple[Operation, ...]:
+        """List a network's operations in the order in which they run.
 
+        Raises:
+            SpaceError: choices that do not fit together.
+        """
+        states = self.carried(architecture)
+        listed = [*self.stem_operations()]
+        for index, choice in enumerate(architecture):
+            listed += self.slot_operations(index, states[index], choice)
+        return in_order([*listed, *self.head_operations(states[-1])])
 
-def make_space(name: str, *, image: Image, classes: int) -> Space:
-    """Build a space by its name.
-
-    Raises:
-        SpaceError: no space of that name.
-    """
-    if name not in SPACES:
-        raise SpaceError(f"No search space {name!r}. Known: {', '.join(sorted(SPACES))}.")
-    return SPACES[name](image, classes)
-
-
-def inverted_residual_space(
-    name: str,
-    *,
-    image: Image,
-    classes: int,
-    stem_channels: int,
-    stages: Sequence[Stage],
-    kernel_sizes: Sequence[int],
-    expansions: Sequence[int],
-    head_channels: int,
-) -> Space:
-    """Lay out a space of inverted residuals from its stages."""
-    slots: list[Slot] = []
-    channels = stem_channels
-    for number, stage in enumerate(stages):
-        for position in range(stage.slots):
-            opens, stride = position == 0, stage.stride if position == 0 else 1
-            blocks = itertools.product(
-                kernel_sizes, expansions, stage.widths, (False, True) if stride == 1 else (False,)
-            )
-            choices: list[Choice] = [
-                Block(kernel_size=kernel, expansion=expansion, channels=width, idskip=idskip)
-                for kernel, expansion, width, idskip in blocks
-            ]
-            manual = Block(
-                kernel_size=min(kernel_sizes),
-                expansion=stage.manual_expansion,
-                channels=stage.manual_width,
-                idskip=stride == 1 and channels == stage.manual_width,
-            )
-            channels = stage.manual_width
-            choices += [] if opens else [None]
-            slots.append(Slot(stage=number, opens=opens, stride=stride, choices=tuple(choices), manual=manual))
-    return Space(
-        name=name,
-        image=image,
-        classes=classes,
-        stem_channels=stem_channels,
-        slots=tuple(slots),
-        head_channels=head_channels,
-    )
+    def every_operation(self) -> Iterator[Operation]:
+        """Walk through all operations that a network of the space can hold; some come up more than once."""
+        yield from self.stem_operations()
+        states = self.states()
+        for index, slot in enumerate(self.slots):
+            for carried in states[index]:
+                for choice in slot.choices:
+                    if self.follow(index, carried, choice) is not None:
+                        yield from self.slot_operations(index, carried, choice)
+        for carried in states[-1]:
+            yield from self.head_operations(carried)
 
 
 def choice_label(choice: Choice) -> str:
-    """Write a choice in a few letters: ``k5 e3 c24 +`` (kernel, expansion, channels, adds its input) or ``drop``."""
-    if choice is None:
-        return "drop"
-    return f"k{choice.kernel_size} e{choice.expansion} c{choice.channels}{' +' if choice.idskip else ''}"
+    """Write a choice in a few letters, as ``k5 e3 c24 +`` or ``drop``."""
+    return "drop" if choice is None else choice.label
 
 
-def architecture_to_json(architecture: Architecture) -> str:
+def architecture_to_json(architecture: Sequence[Choice]) -> str:
     """Write an architecture as a JSON list with one object per slot; a dropped slot is null."""
-    blocks = [
-        choice
-        and {
-            "kernel_size": choice.kernel_size,
-            "expansion": choice.expansion,
-            "channels": choice.channels,
-            "idskip": choice.idskip,
-        }
-        for choice in architecture
-    ]
-    return json.dumps(blocks, separators=(",", ":"))
+    return json.dumps([_fields(choice) for choice in architecture], separators=(",", ":"))
 
 
-def architecture_from_json(text: str) -> Architecture:
+def architecture_from_json(text: str, space: Space) -> Architecture:
     """Read what :func:`architecture_to_json` wrote.
 
     Raises:
-        SpaceError: text that is no such list.
+        SpaceError: text that is no such list, or no network of the space.
     """
     try:
-        return tuple(None if block is None else Block(**block) for block in json.loads(text))
-    except (TypeError, json.JSONDecodeError) as exc:
+        written = json.loads(text)
+    except json.JSONDecodeError as exc:
         raise SpaceError(f"Not an architecture: {exc}. It is a JSON list with one block, or null, per slot.") from exc
+    if not isinstance(written, list) or len(written) != len(space.slots):
+        raise SpaceError(
+            f"Not an architecture of {space.name}: it is a JSON list of {len(space.slots)} blocks or nulls."
+        )
+    choices: list[Choice] = []
+    for slot, fields in zip(space.slots, written, strict=True):
+        matching = [choice for choice in slot.choices if _fields(choice) == fields]
+        if not matching:
+            raise SpaceError(f"Slot {slot.number + 1} of {space.name} has no choice {json.dumps(fields)}.")
+        choices.append(matching[0])
+    architecture = tuple(choices)
+    space.carried(architecture)
+    return architecture
 
 
-def _strided(side: int, stride: int) -> int:
-    return -(-side // stride)
+def _fields(choice: Choice) -> object:
+    """Write a choice as JSON has it: tuples become lists."""
+    if choice is None:
+        return None
+    assert dataclasses.is_dataclass(choice)  # noqa: S101 - the Protocol cannot say it
+    return json.loads(json.dumps(dataclasses.asdict(choice)))
 
 
 def _distance(choice: Choice, manual: Block) -> tuple[bool, ...]:
     """Order choices by how far they are from the backbone's: what is carried on counts most, dropping the slot last."""
-    if choice is None:
-        return (True,) * 5
-    return (
-        False,
-        choice.channels != manual.channels,
-        choice.expansion != manual.expansion,
-        choice.kernel_size != manual.kernel_size,
-        choice.idskip != manual.idskip,
-    )
+    if choice is None or type(choice) is not type(manual):
+        return (True,)
+    wanted, found = _fields(manual), _fields(choice)
+    assert isinstance(wanted, dict)  # noqa: S101
+    assert isinstance(found, dict)  # noqa: S101
+    names = sorted(wanted, key=lambda name: name != "channels")
+    return (False, *(found[name] != wanted[name] for name in names))

@@ -82,18 +82,9 @@ class Trellis:
         return tuple(choices)
 
 
-def space_states(space: Space) -> tuple[tuple[Carried, ...], ...]:
-    """List what can be carried into every slot, and out of the last one, in a fixed order."""
-    states: list[tuple[Carried, ...]] = [(space.start(),)]
-    for index, slot in enumerate(space.slots):
-        reached = {space.follow(index, carried, choice): None for carried in states[-1] for choice in slot.choices}
-        states.append(tuple(state for state in reached if state is not None))
-    return tuple(states)
-
-
 def space_trellis(space: Space) -> Trellis:
     """Lay a space out as a graph."""
-    states = space_states(space)
+    states = space.states()
     successors: list[IntArray] = []
     backbone: list[IntArray] = []
     for index, slot in enumerate(space.slots):
@@ -104,8 +95,8 @@ def space_trellis(space: Space) -> Trellis:
     return Trellis(
         successors=tuple(successors),
         backbone=tuple(backbone),
-        attributes=tuple(_attributes(space, index, states[index]) for index in range(len(space.slots))),
-        carried=tuple(_carried(space, nodes) for nodes in states),
+        attributes=_attributes(space, states),
+        carried=_carried(space, states),
     )
 
 
@@ -128,43 +119,38 @@ def _place(place: dict[Carried, int], state: Carried | None) -> int:
     return NOWHERE if state is None else place[state]
 
 
-def _attributes(space: Space, index: int, states: Sequence[Carried]) -> FloatArray:
-    """Describe every choice by the paper's attributes: kernel, stride, expansion, idskip, in and out channels; dropped?"""
-    slot = space.slots[index]
-    blocks = [choice for other in space.slots for choice in other.choices if choice is not None]
-    kernel = max(block.kernel_size for block in blocks)
-    expansion = max(block.expansion for block in blocks)
-    channels = max(space.stem_channels, *(block.channels for block in blocks))
-    rows = []
-    for state in states:
-        for choice in slot.choices:
-            if choice is None:
-                rows.append([0.0, 0.0, 0.0, 0.0, state.channels / channels, state.channels / channels, 1.0])
-            else:
-                rows.append(
-                    [
-                        choice.kernel_size / kernel,
-                        slot.stride / 2,
-                        choice.expansion / expansion,
-                        float(choice.idskip),
-                        state.channels / channels,
-                        choice.channels / channels,
-                        0.0,
-                    ]
-                )
-    return np.array(rows).reshape(len(states), len(slot.choices), -1)
+def _attributes(space: Space, states: Sequence[Sequence[Carried]]) -> tuple[FloatArray, ...]:
+    """Describe every choice: the block's own attributes, stride, in and out channels, whether it drops the slot."""
+    widest = max(carried.channels for nodes in states for carried in nodes)
+    blocks = [choice.attributes for slot in space.slots for choice in slot.choices if choice is not None]
+    largest = np.maximum(np.max(blocks, axis=0), 1e-9)
+    described = []
+    for index, slot in enumerate(space.slots):
+        rows = []
+        for carried in states[index]:
+            for choice in slot.choices:
+                following = space.follow(index, carried, choice)
+                out = carried if following is None else following
+                own = np.zeros(len(largest)) if choice is None else np.array(choice.attributes) / largest
+                stride = 0.0 if choice is None else slot.stride / 2
+                rows.append([*own, stride, carried.channels / widest, out.channels / widest, float(choice is None)])
+        described.append(np.array(rows).reshape(len(states[index]), len(slot.choices), -1))
+    return tuple(described)
 
 
-def _carried(space: Space, states: Sequence[Carried]) -> FloatArray:
-    """Describe what is carried: channels, height, width, whether the stage has ended."""
-    widest = max(carried.channels for nodes in space_states(space) for carried in nodes)
-    rows = [
-        [
-            state.channels / widest,
-            state.height / space.image.height,
-            state.width / space.image.width,
-            float(state.ended),
-        ]
-        for state in states
-    ]
-    return np.array(rows)
+def _carried(space: Space, states: Sequence[Sequence[Carried]]) -> tuple[FloatArray, ...]:
+    """Describe what is carried: channels, height, width, whether the stage has ended, channels of what is kept."""
+    widest = max(carried.channels for nodes in states for carried in nodes)
+    kept = [[[item.channels for item in carried.kept] for carried in nodes] for nodes in states]
+    places = max(len(channels) for nodes in kept for channels in nodes)
+    largest = max((width for nodes in kept for channels in nodes for width in channels), default=1)
+
+    def row(state: Carried, channels: Sequence[int]) -> list[float]:
+        own = [state.channels / widest, state.height / space.image.height, state.width / space.image.width]
+        padded = [*channels, *[0] * (places - len(channels))]
+        return [*own, float(state.ended), *(width / largest for width in padded)]
+
+    return tuple(
+        np.array([row(state, channels) for state, channels in zip(nodes, listed, strict=True)])
+        for nodes, listed in zip(states, kept, strict=True)
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from nas.data import data_source
 from nas.layers import space_layers
-from nas.space import make_space
+from nas.spaces import make_space
 from parsers.stats import read_stats
 
 DATASETS = Path(__file__).parent.parent / "datasets"

@@ -15,7 +15,10 @@ from nas.costs import Budget, CostTable, Limit, latency_table
 from nas.data import SOURCES, Data, Source, Split
 from nas.encoding import Encoder
 from nas.run import Outcome, RunSettings, run
-from nas.space import SPACES, Image, Space, Stage, inverted_residual_space, mobilenetv2
+from nas.space import Image, Space
+from nas.spaces import SPACES
+from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
+from nas.spaces.mobilenetv2 import mobilenetv2
 from nas.train import Schedule
 from nas.trellis import Choices, Trellis, space_trellis
 from parsers.device_config import load_device_config
@@ -73,18 +76,21 @@ def space() -> Space:
 @pytest.fixture(scope="session")
 def small_space() -> Space:
     """Four slots in two stages, 12 pixels a side: a few thousand networks."""
-    return inverted_residual_space(
-        "small",
+    return Space(
+        name="small",
         image=Image(channels=1, height=12, width=12),
         classes=3,
-        stem_channels=4,
-        stages=(
-            Stage(slots=2, stride=1, widths=(4, 6), manual_width=4, manual_expansion=1),
-            Stage(slots=2, stride=2, widths=(4, 8), manual_width=8, manual_expansion=2),
+        stem=ConvolutionStem(channels=4, stride=2),
+        slots=stage_slots(
+            (
+                Stage(slots=2, stride=1, widths=(4, 6), manual_width=4, manual_expansion=1),
+                Stage(slots=2, stride=2, widths=(4, 8), manual_width=8, manual_expansion=2),
+            ),
+            stem_channels=4,
+            kernel_sizes=(3, 5),
+            expansions=(1, 2),
         ),
-        kernel_sizes=(3, 5),
-        expansions=(1, 2),
-        head_channels=8,
+        head=ClassifierHead(channels=8),
     )
 
 
@@ -175,7 +181,7 @@ def only_tiny_things(small_space: Space, easy_data: Data) -> Iterator[None]:
     source = Source(image=small_space.image, classes=easy_data.classes, load=lambda _: easy_data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("nas.data.SOURCES", {**SOURCES, "stripes": source})
-        patch.setattr("nas.space.SPACES", {**SPACES, "small": lambda *_: small_space})
+        patch.setattr("nas.spaces.SPACES", {**SPACES, "small": lambda *_: small_space})
         yield
 
 

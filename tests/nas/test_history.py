@@ -42,7 +42,7 @@ def test_a_history_is_read_back_as_it_was_written(records: list[Record], small_s
     write_history(records, small_space, tmp_path / "history.parquet")
 
     table = pq.read_table(tmp_path / "history.parquet")
-    architectures = [architecture_from_json(text) for text in table.column("architecture").to_pylist()]
+    architectures = [architecture_from_json(text, small_space) for text in table.column("architecture").to_pylist()]
     assert [choices_of(small_space, architecture) for architecture in architectures] == [one.choices for one in records]
     layers = [network_layers(small_space, architecture) for architecture in architectures]
     assert table.drop_columns(["architecture"]).to_pydict() == {

@@ -66,7 +66,7 @@ def test_the_winner_is_described_in_words_and_numbers(written: Path, tiny_outcom
     described = json.loads((written / "architecture.json").read_text(encoding="utf-8"))
     winner = tiny_outcome.winner
 
-    assert architecture_from_json(json.dumps(described.pop("blocks"))) == winner.architecture
+    assert architecture_from_json(json.dumps(described.pop("blocks")), tiny_outcome.space) == winner.architecture
     assert described == {
         "schema": 1,
         "space": "small",

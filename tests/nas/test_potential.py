@@ -13,7 +13,8 @@ from metamodel.interface import Predictor, Setting
 from nas.costs import Budget, Limit, latency_table
 from nas.drawing import draw
 from nas.potential import ExactPotential, secondary_reward
-from nas.space import Image, Stage, inverted_residual_space
+from nas.space import Image, Space
+from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
 from nas.trellis import NOWHERE, Choices, Trellis, space_trellis
 
 MakeBudget = Callable[..., Budget]
@@ -78,15 +79,13 @@ def test_potentials_equal_those_by_enumeration_in_a_six_slot_space(
         Stage(slots=3, stride=1, widths=(4, 8), manual_width=4, manual_expansion=1),
         Stage(slots=3, stride=2, widths=(8, 16), manual_width=8, manual_expansion=3),
     )
-    space = inverted_residual_space(
-        "six",
+    space = Space(
+        name="six",
         image=Image(channels=1, height=28, width=28),
         classes=10,
-        stem_channels=4,
-        stages=stages,
-        kernel_sizes=(3,),
-        expansions=(1, 3),
-        head_channels=16,
+        stem=ConvolutionStem(channels=4, stride=2),
+        slots=stage_slots(stages, stem_channels=4, kernel_sizes=(3,), expansions=(1, 3)),
+        head=ClassifierHead(channels=16),
     )
     trellis = space_trellis(space)
     budget = Budget(trellis, latency_table(space, predictor, setting), Limit(target="latency", value=18.0))

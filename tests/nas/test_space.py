@@ -8,27 +8,20 @@ from hypothesis import strategies as st
 
 from nas.errors import SpaceError
 from nas.space import (
-    Block,
     Carried,
+    Choice,
     Image,
     Space,
     architecture_from_json,
     architecture_to_json,
     choice_label,
-    make_space,
 )
-
-BLOCKS = st.builds(
-    Block,
-    kernel_size=st.sampled_from((3, 5, 7)),
-    expansion=st.integers(1, 6),
-    channels=st.integers(1, 64),
-    idskip=st.booleans(),
-)
+from nas.spaces import make_space
+from nas.spaces.inverted_residual import InvertedResidual
 
 
-def block(channels: int, *, idskip: bool = False) -> Block:
-    return Block(kernel_size=3, expansion=1, channels=channels, idskip=idskip)
+def block(channels: int, *, idskip: bool = False) -> InvertedResidual:
+    return InvertedResidual(kernel_size=3, expansion=1, channels=channels, idskip=idskip)
 
 
 def test_the_stem_and_every_stage_but_the_first_halve_the_image_rounding_up(space: Space):
@@ -90,7 +83,7 @@ def test_the_nearest_choice_to_the_backbone_gives_up_its_skip_where_channels_cha
     manual = space.slots[4].manual
 
     assert manual.idskip
-    assert kept == Block(
+    assert kept == InvertedResidual(
         kernel_size=manual.kernel_size, expansion=manual.expansion, channels=manual.channels, idskip=False
     )
 
@@ -118,18 +111,38 @@ def test_an_unknown_space_lists_the_known_ones():
         make_space("resnet", image=Image(channels=1, height=28, width=28), classes=10)
 
 
-@given(st.lists(st.none() | BLOCKS).map(tuple))
-def test_an_architecture_survives_its_json(architecture: tuple[Block | None, ...]):
-    assert architecture_from_json(architecture_to_json(architecture)) == architecture
+@given(st.lists(st.integers(0, 1000), min_size=4, max_size=4))
+def test_an_architecture_survives_its_json(small_space: Space, numbers: list[int]):
+    architecture: list[Choice] = []
+    carried = small_space.start()
+    for slot, number in zip(small_space.slots, numbers, strict=True):
+        fitting = [choice for choice in slot.choices if small_space.follow(slot.number, carried, choice) is not None]
+        architecture.append(fitting[number % len(fitting)])
+        following = small_space.follow(slot.number, carried, architecture[-1])
+        assert following is not None
+        carried = following
+
+    assert architecture_from_json(architecture_to_json(architecture), small_space) == tuple(architecture)
 
 
-@pytest.mark.parametrize("text", ["[", "3", '[{"kernel_size": 3}]', '[{"code": "x"}]'])
-def test_text_that_is_no_architecture_is_refused(text: str):
+@pytest.mark.parametrize("text", ["[", "3", '[{"kernel_size": 3}]', "[null]"])
+def test_text_that_is_no_architecture_is_refused(small_space: Space, text: str):
     with pytest.raises(SpaceError, match="Not an architecture"):
-        architecture_from_json(text)
+        architecture_from_json(text, small_space)
+
+
+def test_blocks_that_a_space_does_not_have_or_cannot_put_together_are_refused(small_space: Space):
+    unknown = '[{"code":"x"},null,null,null]'
+    manual = architecture_to_json(small_space.manual())
+    unfitting = "[null" + manual[manual.index("},") + 1 :]
+
+    with pytest.raises(SpaceError, match=r"Slot 1 of small has no choice"):
+        architecture_from_json(unknown, small_space)
+    with pytest.raises(SpaceError, match=r"Slot 1 of small has no choice null"):
+        architecture_from_json(unfitting, small_space)
 
 
 def test_a_choice_is_written_in_a_few_letters():
-    written = [choice_label(Block(kernel_size=5, expansion=3, channels=24, idskip=True)), choice_label(None)]
+    written = [choice_label(InvertedResidual(kernel_size=5, expansion=3, channels=24, idskip=True)), choice_label(None)]
 
     assert written == ["k5 e3 c24 +", "drop"]

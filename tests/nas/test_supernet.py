@@ -9,7 +9,8 @@ from nas.accuracy import SharedWeightsAccuracy, recalibrate, train_shared_weight
 from nas.costs import Limit
 from nas.data import Data
 from nas.problem import Problem, Sampler, pose
-from nas.space import Block, Space
+from nas.space import Space
+from nas.spaces.inverted_residual import InvertedResidual
 from nas.supernet import SuperNetwork
 from nas.train import Schedule
 
@@ -43,13 +44,16 @@ def test_a_path_cut_out_computes_what_the_path_computed_inside(problem: Problem,
 def test_a_smaller_kernel_is_the_middle_of_the_largest_and_fewer_channels_are_the_first(
     small_space: Space, supernet: SuperNetwork
 ):
-    large = Block(kernel_size=5, expansion=2, channels=8, idskip=False)
-    small = Block(kernel_size=3, expansion=2, channels=4, idskip=False)
+    large = InvertedResidual(kernel_size=5, expansion=2, channels=8, idskip=False)
+    small = InvertedResidual(kernel_size=3, expansion=2, channels=4, idskip=False)
     before = small_space.manual()[:2]
 
-    blocks = [supernet.cut_out((*before, block, None)).blocks[-1] for block in (large, small)]
     (large_depthwise, large_project), (small_depthwise, small_project) = (
-        [block.body[3].weight, block.body[6].weight] for block in blocks
+        [
+            supernet.cut_out((*before, block, None)).get_parameter(f"layers.slot2_e2_{part}.convolution.weight")
+            for part in ("depthwise", "project")
+        ]
+        for block in (large, small)
     )
 
     assert torch.equal(small_depthwise, large_depthwise[:, :, 1:4, 1:4])
@@ -60,13 +64,13 @@ def test_blocks_of_different_expansion_share_nothing(small_space: Space, superne
     before = small_space.manual()[:2]
     images = torch.randn(8, 1, 12, 12)
     supernet.zero_grad()
-    block = Block(kernel_size=3, expansion=1, channels=4, idskip=False)
+    block = InvertedResidual(kernel_size=3, expansion=1, channels=4, idskip=False)
 
     supernet(images, (*before, block, None)).sum().backward()
 
     touched = {name for name, weight in supernet.named_parameters() if weight.grad is not None}
-    assert any(name.startswith("slots.2.1.") for name in touched)
-    assert not any(name.startswith("slots.2.2.") for name in touched)
+    assert any(name.startswith("layers.slot2_e1_") for name in touched)
+    assert not any(name.startswith("layers.slot2_e2_") for name in touched)
 
 
 def test_recalibration_takes_the_statistics_of_the_images_and_leaves_the_weights(
@@ -74,12 +78,12 @@ def test_recalibration_takes_the_statistics_of_the_images_and_leaves_the_weights
 ):
     network = supernet.cut_out(small_space.manual())
     before = {name: weight.clone() for name, weight in network.named_parameters()}
-    stem = network.stem[0]
+    stem = network.layers["stem"]
 
     recalibrate(network, easy_data.train.images)
 
-    expected = stem(easy_data.train.images).mean((0, 2, 3))
-    torch.testing.assert_close(network.stem[1].running_mean, expected)
+    expected = stem.convolution(easy_data.train.images).mean((0, 2, 3))
+    torch.testing.assert_close(stem.normalisation.running_mean, expected)
     assert all(torch.equal(weight, before[name]) for name, weight in network.named_parameters())
 
 

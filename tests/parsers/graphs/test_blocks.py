@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from nas.export import fold_normalisation, to_onnx
+from nas.export import to_onnx
 from nas.network import Network as SearchedNetwork
-from nas.space import Image, mobilenetv2
+from nas.space import Image
+from nas.spaces.mobilenetv2 import mobilenetv2
 from parsers.network import Network, parse_network
 from parsers.roofline import bytes_moved
 from parsers.schema import Layer
@@ -109,7 +110,7 @@ def test_the_blocks_of_a_searched_network_are_its_choices():
     """``nas.layers`` writes a block's operators; read from the export and put together again they are the choice."""
     space = mobilenetv2(image=Image(channels=3, height=32, width=32), classes=10)
     architecture = space.manual()
-    model = to_onnx(fold_normalisation(SearchedNetwork(space, architecture)), space.image)
+    model = to_onnx(SearchedNetwork(space, architecture), space.image)
 
     found = [item.layer for item in parse_network(model, name="net", blocks=True).layers]
 

@@ -1,0 +1,175 @@
+"""What a network computes, as a list of operations: the one source of its torch module, its layers, its ONNX file.
+
+An operation reads named tensors and writes one; running a list from top to bottom is running the network. Names are used
+again, as registers are: what a block writes under ``x1`` replaces what the block before it wrote there. An operation
+that has weights names them, and in a weight-sharing network all paths that use one name use the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+IMAGE = "image"
+"""The name under which a network finds its input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureMap:
+    """The shape of one image's activations."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def volume(self) -> int:
+        """How many elements there are."""
+        return self.channels * self.height * self.width
+
+
+class Kind(StrEnum):
+    """What an operation does."""
+
+    CONVOLUTION = "convolution"
+    DECONVOLUTION = "deconvolution"
+    """A transposed convolution."""
+    AVERAGE_POOL = "average-pool"
+    """Padding counts for nothing."""
+    MAX_POOL = "max-pool"
+    GLOBAL_POOL = "global-pool"
+    """The mean over height and width."""
+    FLATTEN = "flatten"
+    DENSE = "dense"
+    ADD = "add"
+    CONCATENATE = "concatenate"
+    RELU = "relu"
+
+
+class Activation(StrEnum):
+    """What is applied to a convolution's result."""
+
+    RELU = "Relu"
+    RELU6 = "Relu6"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation with the shapes of one image."""
+
+    kind: Kind
+    reads: tuple[str, ...]
+    writes: str
+    inputs: tuple[FeatureMap, ...]
+    """Of what is read."""
+    output: FeatureMap
+    weights: str = ""
+    """Name of its weights; empty where it has none."""
+    kernel: tuple[int, int] = (1, 1)
+    """Height and width."""
+    stride: int = 1
+    padding: tuple[int, int] = (0, 0)
+    """Above and below, left and right."""
+    groups: int = 1
+    normalised: bool = True
+    """Whether a convolution's result is batch-normalised; one that is not has a bias."""
+    adds: bool = False
+    """Whether a convolution adds the last tensor it reads to its result, before the activation."""
+    activation: Activation | None = None
+    order: int = 0
+    """Operations run by rising order, and as they are listed within one; 0 where the list is in order anyway."""
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether every channel has a filter of its own."""
+        return self.groups > 1 and self.groups == self.inputs[0].channels
+
+    @property
+    def output_padding(self) -> tuple[int, int]:
+        """Rows and columns that a transposed convolution adds below and to the right to reach its output's size."""
+        sides = zip(
+            (self.inputs[0].height, self.inputs[0].width),
+            (self.output.height, self.output.width),
+            self.kernel,
+            self.padding,
+            strict=True,
+        )
+        down, right = (made - ((read - 1) * self.stride - 2 * pad + kernel) for read, made, kernel, pad in sides)
+        return down, right
+
+
+def convolution(
+    name: str,
+    source: FeatureMap,
+    *,
+    channels: int,
+    weights: str,
+    writes: str,
+    kernel: int | tuple[int, int] = 1,
+    stride: int = 1,
+    depthwise: bool = False,
+    activation: Activation | None = None,
+    residual: tuple[str, FeatureMap] | None = None,
+    normalised: bool = True,
+) -> Operation:
+    """Convolve the tensor called ``name``; at stride 1 the image keeps its size, at stride s each side is ⌈side/s⌉.
+
+    Args:
+        name: what is read.
+        source: its shape.
+        channels: of the result.
+        weights: their name.
+        writes: name of the result.
+        kernel: side, or height and width; odd.
+        stride: in both directions.
+        depthwise: whether every channel has a filter of its own.
+        activation: applied last.
+        residual: name and shape of what is added before the activation.
+        normalised: whether batch normalisation follows the convolution, instead of a bias.
+    """
+    height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+    return Operation(
+        kind=Kind.CONVOLUTION,
+        reads=(name,) if residual is None else (name, residual[0]),
+        writes=writes,
+        inputs=(source,) if residual is None else (source, residual[1]),
+        output=strided(source, stride, channels),
+        weights=weights,
+        kernel=(height, width),
+        stride=stride,
+        padding=(height // 2, width // 2),
+        groups=source.channels if depthwise else 1,
+        normalised=normalised,
+        adds=residual is not None,
+        activation=activation,
+    )
+
+
+def strided(source: FeatureMap, stride: int, channels: int) -> FeatureMap:
+    """Give the shape behind a stride, sides rounded up, with so many channels."""
+    return FeatureMap(channels=channels, height=-(-source.height // stride), width=-(-source.width // stride))
+
+
+def classifier(name: str, source: FeatureMap, classes: int) -> tuple[Operation, ...]:
+    """Average over the image and score every class."""
+    pooled = FeatureMap(channels=source.channels, height=1, width=1)
+    scores = FeatureMap(channels=classes, height=1, width=1)
+    return (
+        Operation(kind=Kind.GLOBAL_POOL, reads=(name,), writes="pooled", inputs=(source,), output=pooled),
+        Operation(kind=Kind.FLATTEN, reads=("pooled",), writes="features", inputs=(pooled,), output=pooled),
+        Operation(
+            kind=Kind.DENSE,
+            reads=("features",),
+            writes="scores",
+            inputs=(pooled,),
+            output=scores,
+            weights="classifier",
+            normalised=False,
+        ),
+    )
+
+
+def in_order(operations: Sequence[Operation]) -> tuple[Operation, ...]:
+    """Sort operations into the order in which they run."""
+    return tuple(sorted(operations, key=lambda operation: operation.order))
