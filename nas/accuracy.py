@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from nas.checkpoint import Checkpoint
 from nas.data import Data, Split, Tensor
 from nas.network import Network
 from nas.space import Architecture, Space
@@ -80,6 +81,7 @@ def train_shared_weights(
     seed: int,
     threads: int,
     advance: Advance,
+    checkpoint: Checkpoint | None = None,
 ) -> SuperNetwork:
     """Train a space's shared weights, on another path at every step.
 
@@ -92,6 +94,7 @@ def train_shared_weights(
         seed: of the weights, the order of the images and their shifts.
         threads: of torch.
         advance: told about every step.
+        checkpoint: where the training is kept; it knows the stream that ``draw`` draws from.
     """
     with reproducible(seed, threads):
         supernet = channels_last(SuperNetwork(space))
@@ -102,5 +105,6 @@ def train_shared_weights(
             schedule,
             seed=seed,
             advance=advance,
+            checkpoint=checkpoint,
         )
     return supernet.eval()

@@ -9,7 +9,8 @@
     ├── InfeasibleError    no network of the space keeps the limit
     ├── PredictorError     the predictor does not tell what the search asks
     ├── ExportError        the exported network does not compute what torch computes
-    └── OutputError        the search folder cannot be written, or holds something else
+    ├── OutputError        the search folder cannot be written, or holds something else
+    └── ResumeError        a search that cannot go on from what is kept of it
 """
 
 from __future__ import annotations
@@ -57,3 +58,7 @@ class ExportError(NasError):
 
 class OutputError(NasError):
     """The search folder cannot be written, or holds something else."""
+
+
+class ResumeError(NasError):
+    """A search cannot go on from what is kept of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -105,6 +106,14 @@ class Sampler:
         self._problem = problem
         self._potential = ExactPotential(problem.budget, sharpness=sharpness)
         self._random = np.random.default_rng(seed)
+
+    def state(self) -> str:
+        """Say where the random stream stands."""
+        return json.dumps(self._random.bit_generator.state)
+
+    def restore(self, state: str) -> None:
+        """Go on from where the random stream stood."""
+        self._random.bit_generator.state = json.loads(state)
 
     def draw(self) -> Architecture:
         """Draw one network."""

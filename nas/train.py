@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from nas.checkpoint import Checkpoint, Training
 from nas.data import Data, Split, Tensor, shifted
 from nas.network import Network
 from nas.space import Architecture, Space
@@ -69,11 +70,15 @@ def train_alone(
     seed: int,
     threads: int,
     advance: Advance,
+    checkpoint: Checkpoint | None = None,
 ) -> Network:
-    """Train one network of a space from fresh weights; the same seed gives the same weights on the same machine."""
+    """Train one network of a space from fresh weights; the same seed gives the same weights on the same machine.
+
+    With a checkpoint, the training goes on where it was stopped, and comes to the same weights.
+    """
     with reproducible(seed, threads):
         network = channels_last(Network(space, architecture))
-        descend(network, network.forward, data.train, schedule, seed=seed, advance=advance)
+        descend(network, network.forward, data.train, schedule, seed=seed, advance=advance, checkpoint=checkpoint)
     return network.eval()
 
 
@@ -91,6 +96,7 @@ def descend(
     *,
     seed: int,
     advance: Advance,
+    checkpoint: Checkpoint | None = None,
 ) -> None:
     """Minimise the cross-entropy of ``forward`` over shifted training images.
 
@@ -101,6 +107,10 @@ def descend(
         schedule: how long and how fast.
         seed: of the order of the images and of their shifts.
         advance: told about every step.
+        checkpoint: where the state is kept, and taken up again.
+
+    Raises:
+        ResumeError: what is kept is no state of this training.
     """
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.SGD(
@@ -114,10 +124,15 @@ def descend(
     steps = schedule.steps(len(train))
     per_epoch = steps // schedule.epochs
     batch_size = min(schedule.batch_size, len(train))
-    for step in range(steps):
+    training = Training(module=module, optimiser=optimiser, generator=generator)
+    if checkpoint is not None:
+        checkpoint.restore(training)
+        if training.step:
+            advance(training.step, "kept from before")
+    for step in range(training.step, steps):
         if step % per_epoch == 0:
-            order = torch.randperm(len(train), generator=generator)
-        batch = order[(step % per_epoch) * batch_size :][:batch_size]
+            training.order = torch.randperm(len(train), generator=generator)
+        batch = training.order[(step % per_epoch) * batch_size :][:batch_size]
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step, steps)
         images = shifted(train.images[batch], generator).contiguous(memory_format=torch.channels_last)
@@ -125,6 +140,9 @@ def descend(
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimiser.step()
+        training.step = step + 1
+        if checkpoint is not None:
+            checkpoint.offer(training, last=training.step == steps)
         if (step + 1) % per_epoch == 0 or step + 1 == steps:
             advance(step + 1, f"loss {loss.item():.3f}")
 
