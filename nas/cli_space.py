@@ -1,0 +1,56 @@
+"""``nas space``: look into a search space."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas.cli_common import DataOption, SpaceOption
+
+app = typer.Typer(help="Look into a search space.", no_args_is_help=True)
+
+
+@app.command("layers")
+def space_layers_command(
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file, for 'profile collect --layers'.")],
+    space: SpaceOption = "mobilenetv2",
+    data: DataOption = "mnist-5k",
+) -> None:
+    """Write every layer that a network of the space can hold, so that it can be measured."""
+    from nas.data import data_source
+    from nas.errors import OutputError
+    from nas.layers import space_layers
+    from nas.spaces import make_space
+    from parsers.schema import layer_to_json
+
+    source = data_source(data)
+    layers = space_layers(make_space(space, image=source.image, classes=source.classes))
+    document = {"schema": 1, "layers": [layer_to_json(layer) for layer in layers]}
+    try:
+        output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise OutputError(f"Cannot write {output}: {exc.strerror or exc}. Name another file with -o.") from exc
+    print(f"{len(layers)} layers: {output}")
+
+
+@app.command("show")
+def space_show_command(space: SpaceOption = "mobilenetv2", data: DataOption = "mnist-5k") -> None:
+    """Print a space's slots and the hand-made design that it is built around."""
+    from nas.data import data_source
+    from nas.space import choice_label
+    from nas.spaces import make_space
+
+    source = data_source(data)
+    shown = make_space(space, image=source.image, classes=source.classes)
+    print(
+        f"{shown.name}: {len(shown.slots)} slots, {source.image.height}x{source.image.width} images, {source.classes} classes"
+    )
+    print("slot  stage  stride  choices  can be dropped  by hand (kernel, expansion, channels; + adds its input)")
+    for number, slot in enumerate(shown.slots, start=1):
+        droppable = "no" if slot.opens else "yes"
+        print(
+            f"{number:4}  {slot.stage + 1:5}  {slot.stride:6}  {len(slot.choices):7}  {droppable:14}  {choice_label(slot.manual)}"
+        )
