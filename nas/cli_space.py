@@ -16,10 +16,12 @@ app = typer.Typer(help="Look into a search space.", no_args_is_help=True)
 @app.command("layers")
 def space_layers_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="JSON file, for 'profile collect --layers'.")],
-    space: SpaceOption = "mobilenetv2",
+    space: Annotated[
+        list[str] | None, typer.Option("--space", help="Search space; mobilenetv2 if not given. Repeatable.")
+    ] = None,
     data: DataOption = "mnist-5k",
 ) -> None:
-    """Write every layer that a network of the space can hold, so that it can be measured."""
+    """Write every layer that a network of the spaces can hold, each once, so that it can be measured."""
     from nas.data import data_source
     from nas.errors import OutputError
     from nas.layers import space_layers
@@ -27,8 +29,9 @@ def space_layers_command(
     from parsers.schema import layer_to_json
 
     source = data_source(data)
-    layers = space_layers(make_space(space, image=source.image, classes=source.classes))
-    document = {"schema": 1, "layers": [layer_to_json(layer) for layer in layers]}
+    spaces = [make_space(name, image=source.image, classes=source.classes) for name in space or ["mobilenetv2"]]
+    layers = {layer.key: layer for one in spaces for layer in space_layers(one)}
+    document = {"schema": 1, "layers": [layer_to_json(layer) for layer in layers.values()]}
     try:
         output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     except OSError as exc:

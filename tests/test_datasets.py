@@ -20,10 +20,16 @@ def table() -> pd.DataFrame:
     return read_stats(DATASETS / "stats.parquet")
 
 
-@pytest.mark.parametrize("device", ["flagship", "mid", "low", "host"])
-def test_every_layer_of_the_search_space_has_a_row_on_every_device(table: pd.DataFrame, device: str):
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        *[("mobilenetv2", device) for device in ("flagship", "mid", "low")],
+        *[("mobilenetv2-tiny", device) for device in ("flagship", "mid", "low", "host")],
+    ],
+)
+def test_every_layer_of_a_search_space_has_a_row(table: pd.DataFrame, name: str, device: str):
     source = data_source("mnist-5k")
-    space = make_space("mobilenetv2", image=source.image, classes=source.classes)
+    space = make_space(name, image=source.image, classes=source.classes)
     rows = table[(table["scope"] == "isolated") & table["device"].str.startswith(device)]
 
     missing = {layer.key for layer in space_layers(space)} - set(rows["layer_key"])

@@ -17,7 +17,7 @@ from environment import ROOT, locked, say
 COMMANDS = (
     "profile collect --device host --suite demo --campaign demo",
     "metamodel fit datasets/stats.parquet runs/demo/stats.parquet -o models/demo",
-    "nas run --tier flagship --model models/demo -o searches/demo",
+    "nas run --tier flagship --space mobilenetv2-tiny --limit latency=24ms --model models/demo -o searches/demo",
 )
 """Each reads what the one before it wrote."""
 

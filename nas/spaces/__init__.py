@@ -7,9 +7,11 @@ from types import MappingProxyType
 
 from nas.errors import SpaceError
 from nas.space import Image, Space
-from nas.spaces.mobilenetv2 import mobilenetv2
+from nas.spaces.mobilenetv2 import mobilenetv2, mobilenetv2_tiny
 
-SPACES: Mapping[str, Callable[[Image, int], Space]] = MappingProxyType({"mobilenetv2": mobilenetv2})
+SPACES: Mapping[str, Callable[[Image, int], Space]] = MappingProxyType(
+    {"mobilenetv2": mobilenetv2, "mobilenetv2-tiny": mobilenetv2_tiny}
+)
 """Spaces by name; each takes the data's image size and number of classes."""
 
 

@@ -1,29 +1,79 @@
-"""The MobileNetV2 space (Sandler et al., CVPR 2018)."""
+"""The MobileNetV2 spaces (Sandler et al., CVPR 2018): the whole backbone, and a small one for quick searches."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from nas.space import Image, Space
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
 
-SMALL_STEM_CHANNELS = 8
+KERNEL_SIZES = (3, 5, 7)
+EXPANSIONS = (1, 2, 3, 4, 5, 6)
+
+LARGE_IMAGE = 96
+"""Pixels from which on images are looked at as ImageNet's are."""
+
+_LARGE = (
+    Stage(slots=1, stride=1, widths=(8, 16, 24), manual_width=16, manual_expansion=1),
+    Stage(slots=2, stride=2, widths=(16, 24, 32), manual_width=24, manual_expansion=6),
+    Stage(slots=3, stride=2, widths=(24, 32, 40), manual_width=32, manual_expansion=6),
+    Stage(slots=4, stride=2, widths=(48, 64, 80), manual_width=64, manual_expansion=6),
+    Stage(slots=3, stride=1, widths=(72, 96, 120), manual_width=96, manual_expansion=6),
+    Stage(slots=3, stride=2, widths=(120, 160, 200), manual_width=160, manual_expansion=6),
+    Stage(slots=1, stride=1, widths=(240, 320, 400), manual_width=320, manual_expansion=6),
+)
+"""As published (Table 2 there): widths by hand, and about three quarters and five quarters of them."""
+
+_SMALL = (
+    Stage(slots=1, stride=1, widths=(4, 8, 12), manual_width=8, manual_expansion=1),
+    Stage(slots=2, stride=1, widths=(4, 8, 12), manual_width=8, manual_expansion=6),
+    Stage(slots=3, stride=2, widths=(4, 8, 12), manual_width=8, manual_expansion=6),
+    Stage(slots=4, stride=1, widths=(8, 16, 24), manual_width=16, manual_expansion=6),
+    Stage(slots=3, stride=1, widths=(8, 16, 24), manual_width=16, manual_expansion=6),
+    Stage(slots=3, stride=2, widths=(16, 32, 48), manual_width=32, manual_expansion=6),
+    Stage(slots=1, stride=1, widths=(32, 64, 96), manual_width=64, manual_expansion=6),
+)
+"""For small images: an eighth to a quarter of the widths, and three halvings in all instead of five."""
+
+_TINY = (
+    Stage(slots=2, stride=1, widths=(4, 8, 12), manual_width=8, manual_expansion=1),
+    Stage(slots=3, stride=2, widths=(8, 16, 24), manual_width=16, manual_expansion=6),
+    Stage(slots=4, stride=2, widths=(12, 24, 36), manual_width=24, manual_expansion=6),
+)
 
 
 def mobilenetv2(image: Image, classes: int) -> Space:
-    """Build the MobileNetV2 space for small images, at 1/8 of its resolution.
+    """Build the MobileNetV2 space: seventeen slots in seven stages.
 
-    Nine slots in three stages; kernel 3, 5 or 7, expansion 1, 3 or 6, half, the same or one and a half times the width
-    by hand, with and without the input added; every slot but a stage's first can be dropped.
+    Kernel 3, 5 or 7, expansion 1 to 6, three widths, with and without the input added; every slot but a stage's first can
+    be dropped. Images of at least :data:`LARGE_IMAGE` pixels a side have the published stem and widths, smaller ones
+    narrower ones that stride less.
     """
-    stages = (
-        Stage(slots=2, stride=1, widths=(4, 8, 12), manual_width=8, manual_expansion=1),
-        Stage(slots=3, stride=2, widths=(8, 16, 24), manual_width=16, manual_expansion=6),
-        Stage(slots=4, stride=2, widths=(12, 24, 36), manual_width=24, manual_expansion=6),
-    )
+    if min(image.height, image.width) >= LARGE_IMAGE:
+        return _space("mobilenetv2", image, classes, _LARGE, stem=32, head=1280)
+    return _space("mobilenetv2", image, classes, _SMALL, stem=8, head=96)
+
+
+def mobilenetv2_tiny(image: Image, classes: int) -> Space:
+    """Build a space of nine slots in three stages with half of the choices, for small images and quick searches."""
+    return _space("mobilenetv2-tiny", image, classes, _TINY, stem=8, head=48, expansions=(1, 3, 6))
+
+
+def _space(
+    name: str,
+    image: Image,
+    classes: int,
+    stages: Sequence[Stage],
+    *,
+    stem: int,
+    head: int,
+    expansions: Sequence[int] = EXPANSIONS,
+) -> Space:
     return Space(
-        name="mobilenetv2",
+        name=name,
         image=image,
         classes=classes,
-        stem=ConvolutionStem(channels=SMALL_STEM_CHANNELS, stride=2),
-        slots=stage_slots(stages, stem_channels=SMALL_STEM_CHANNELS, kernel_sizes=(3, 5, 7), expansions=(1, 3, 6)),
-        head=ClassifierHead(channels=48),
+        stem=ConvolutionStem(channels=stem, stride=2),
+        slots=stage_slots(stages, stem_channels=stem, kernel_sizes=KERNEL_SIZES, expansions=expansions),
+        head=ClassifierHead(channels=head),
     )

@@ -18,7 +18,7 @@ from nas.run import Outcome, RunSettings, run
 from nas.space import Image, Space
 from nas.spaces import SPACES
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
-from nas.spaces.mobilenetv2 import mobilenetv2
+from nas.spaces.mobilenetv2 import mobilenetv2_tiny
 from nas.train import Schedule
 from nas.trellis import Choices, Trellis, space_trellis
 from parsers.device_config import load_device_config
@@ -70,7 +70,7 @@ def setting(context: Context) -> Setting:
 
 @pytest.fixture(scope="session")
 def space() -> Space:
-    return mobilenetv2(Image(channels=1, height=28, width=28), 10)
+    return mobilenetv2_tiny(Image(channels=1, height=28, width=28), 10)
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def test_the_blocks_of_a_searched_network_are_its_choices():
     """``nas.layers`` writes a block's operators; read from the export and put together again they are the choice."""
     space = mobilenetv2(image=Image(channels=3, height=32, width=32), classes=10)
     architecture = space.manual()
-    model = to_onnx(SearchedNetwork(space, architecture), space.image)
+    model = to_onnx(SearchedNetwork(space, architecture).eval(), space.image)
 
     found = [item.layer for item in parse_network(model, name="net", blocks=True).layers]
 
