@@ -96,7 +96,7 @@ def print_winners(flagship: Outcome, low: Outcome, problem: Problem) -> None:
     """Print what each winner takes on the low tier, and that every network of both searches keeps its limit."""
     for outcome in (flagship, low):
         choices = choices_of(problem.space, outcome.winner.architecture)
-        on_low_ms = problem.budget.costs.total(problem.trellis, choices)
+        on_low_ms = problem.budget.costs(choices)[0]
         beyond = sum(record.cost > outcome.settings.limit.value for record in outcome.records)
         print(
             f"{outcome.settings.device.name:8} winner: {on_low_ms:.1f} ms on low; of its {len(outcome.records)} networks "

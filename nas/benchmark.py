@@ -164,7 +164,7 @@ def make_searcher(table: Table, settings: BenchmarkSettings, *, controller: str,
     given = Assistance(
         budget=budget,
         potential=TablePotential(budget, sharpness=sharpness),
-        limit_ticks=limited.limit_ticks,
+        limit_ticks=int(limited.limit_ticks[0]),
     )
     return RIVALS[controller](given, seed, settings.budget)
 

@@ -1,35 +1,34 @@
-"""What every decision costs, and which decisions can still end within a limit.
+"""What networks cost, and which decisions can still end within the limits.
 
 Costs come from the predictor once, before the search: one figure per node and choice, since a network's latency is the
-sum of its layers' shares. Limits are held in whole numbers (ticks of 1e-9 units), so that a sum does not depend on the order in
-which it was made: a choice is offered only if the cheapest way to finish keeps the limit, and then there is always a way.
+sum of its layers' shares; of a cost that layers do not share but need one after the other (live activations, power), the
+largest counts. Limits are held in whole numbers (ticks of 1e-9 units), so that a sum does not depend on the order in
+which it was made. A limit on a maximum closes the choices that are beyond it. Then a choice is offered only if there is
+a way to finish within all limits (``nas.completions``), and so there is always a way.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from metamodel.interface import LayerCosts, Predictor, Setting
-from nas.errors import InfeasibleError, PredictorError, SettingsError
-from nas.layers import head_layers, network_layers, slot_layers, stem_layers
-from nas.space import Space
+from nas.completions import BLOCKED, POINTS, Columns, ParetoCompletions, cheapest_completions, dearest_completion
+from nas.errors import InfeasibleError, MissedLimit, SettingsError
 from nas.trellis import NOWHERE, BoolArray, FloatArray, IntArray, Trellis
-from parsers.schema import Layer
 
 UNITS = {"latency": "ms"}
 """Costs that can be limited, and the unit of their limits."""
 
-_TICKS_PER_UNIT = 1e9
+TICKS_PER_UNIT = 1e9
 _ROUNDING = 0.01
 """Ticks that a product of floats may be off, so that 0.3 ms is 300,000,000 ticks and not one more."""
-_BLOCKED = 1 << 53
-"""More ticks than any limit holds, few enough that hundreds of them add up without overflow."""
 _LARGEST = 1e6
 """Limits from here on are none."""
+_MOST_POINTS = 1 << 14
+"""Completions of a node that are kept at most, where fewer say that no network keeps the limits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +55,60 @@ class CostTable:
     """Per slot: shape (N_t, A_t)."""
     end: FloatArray
     """What is added behind the last slot, shape (N_T,)."""
+    is_maximum: bool = False
+    """Whether a network costs the largest of its parts instead of their sum."""
 
     def total(self, trellis: Trellis, choices: Sequence[int]) -> float:
-        """Add up what a finished network costs."""
+        """Put together what a finished network costs."""
         path = trellis.path(choices)
-        inner = sum(float(self.steps[slot][path[slot], choice]) for slot, choice in enumerate(choices))
-        return self.start + inner + float(self.end[path[-1]])
+        inner = [float(self.steps[slot][path[slot], choice]) for slot, choice in enumerate(choices)]
+        end = float(self.end[path[-1]])
+        return max(self.start, *inner, end) if self.is_maximum else self.start + sum(inner) + end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedSignal:
+    """A secondary signal: something that networks cost, laid down over a trellis, and the most that it may be."""
+
+    name: str
+    unit: str
+    tables: tuple[CostTable, ...]
+    """What adds up to it: one table; of memory two, what adds up itself (weights) and a maximum (live activations)."""
+    limit: float | None = None
+    """In the unit; None only counts."""
+    factor: float = 1.0
+    """The limit holds for so many times the prediction."""
+    ticks_per_unit: float = TICKS_PER_UNIT
+
+    @property
+    def is_maximum(self) -> bool:
+        """Whether a choice alone can break the limit, and only a choice alone."""
+        return len(self.tables) == 1 and self.tables[0].is_maximum
+
+    @property
+    def limit_ticks(self) -> int:
+        """The limit in ticks; more than any network costs where there is none."""
+        if self.limit is None:
+            return BLOCKED - 1
+        return math.floor(self.limit / self.factor * self.ticks_per_unit + _ROUNDING)
+
+    def ticks(self, costs: FloatArray) -> IntArray:
+        """Round costs up to whole ticks."""
+        ticks = np.ceil(np.minimum(costs * self.ticks_per_unit - _ROUNDING, BLOCKED))
+        return np.asarray(ticks, dtype=np.int64)
+
+    def total(self, trellis: Trellis, choices: Sequence[int]) -> float:
+        """Give what a finished network costs, in the unit."""
+        return sum(table.total(trellis, choices) for table in self.tables)
+
+    def lowest(self, trellis: Trellis) -> float:
+        """Give what the cheapest network costs if nothing else is asked, in the unit; infinite where none can run."""
+        columns = _columns(trellis, [replace(self, limit=None)])
+        if len(self.tables) == 1:
+            ticks = int(columns.add(columns.start, _cheapest(columns, trellis)[0][0][0])[0])
+        else:
+            ticks = _lowest_sum(columns, trellis)
+        return ticks / self.ticks_per_unit if ticks < BLOCKED else math.inf
 
 
 def parse_limit(text: str) -> Limit:
@@ -82,136 +129,159 @@ def parse_limit(text: str) -> Limit:
     return Limit(target=target, value=value)
 
 
-def latency_table(space: Space, predictor: Predictor, setting: Setting) -> CostTable:
-    """Price every decision of a space by its share of the network's latency, in milliseconds.
+class Budget:
+    """The limits over a trellis: what is spent, what is left, and which choices can still end within all of them.
 
-    Every layer configuration is predicted once. That the shares add up to what the predictor says of a whole network is
-    checked on the backbone.
+    Notation::
+
+        L  signals, limited or only counted        C  columns: one per table of a signal (memory has two)
+        N_t, A_t  nodes and choices of slot t      ticks  whole parts of a unit        n  networks
+
+    Args:
+        trellis: of the space.
+        signals: what is counted, at least one.
+        points: how many completions of a node are kept at most, where the limits ask for more than the cheapest.
 
     Raises:
-        PredictorError: the predictor knows no latency, or its layers' shares do not add up.
+        InfeasibleError: no network keeps the limits.
     """
-    if "latency" not in predictor.targets:
-        raise PredictorError("The predictor was fitted without latencies. Fit one on a table that has execution times.")
-    states = space.states()
-    slots = range(len(space.slots))
-    prices = _prices(
-        [
-            *stem_layers(space),
-            *(
-                layer
-                for index in slots
-                for carried in states[index]
-                for choice in space.slots[index].choices
-                if space.follow(index, carried, choice) is not None
-                for layer in slot_layers(space, index, carried, choice)
-            ),
-            *(layer for carried in states[-1] for layer in head_layers(space, carried)),
-        ],
-        predictor,
-        setting,
-    )
 
-    def price(layers: Sequence[Layer]) -> float:
-        return sum(prices[layer.key] for layer in layers)
+    def __init__(self, trellis: Trellis, signals: Sequence[PricedSignal], *, points: int = POINTS) -> None:
+        self.trellis, self.signals = trellis, tuple(signals)
+        columns = self.columns = _columns(trellis, self.signals)
+        self.start, self.steps, self.end = columns.start, columns.steps, columns.end
+        """Ticks, of shapes (C,), (N_t, A_t, C) per slot, (N_T, C); at least ``BLOCKED`` where a choice is not open."""
+        self.limit_ticks = columns.limits
+        """Shape (L,); more than any network costs where there is no limit."""
+        self.cheapest, through = _cheapest(columns, trellis)
+        """Per slot and behind the last one: the cheapest completion by each column alone, shape (N_t, C)."""
+        self._scale = _scale(columns, trellis)
+        deciding = [i for i, signal in enumerate(self.signals) if signal.limit is not None and not signal.is_maximum]
+        self._column = int(columns.first[deciding[0]]) if deciding else 0
+        self._most = int(columns.limits[deciding[0]]) if deciding else BLOCKED - 1
+        self._through = tuple(each[..., self._column] for each in through)
+        self._pareto: ParetoCompletions | None = None
+        if len(deciding) > 1 or any(len(self.signals[index].tables) > 1 for index in deciding):
+            self._pareto, self._pareto_columns = _pareto(columns.part(deciding), trellis, points), columns.of(deciding)
+        if not self.allowed(0, np.zeros(1, dtype=np.int64), self.start[None]).any():
+            raise _infeasible(trellis, self.signals)
 
-    steps = tuple(
-        np.array(
-            [
-                [
-                    np.inf
-                    if space.follow(index, carried, choice) is None
-                    else price(slot_layers(space, index, carried, choice))
-                    for choice in space.slots[index].choices
-                ]
-                for carried in states[index]
-            ]
-        )
-        for index in slots
-    )
-    _check_sum(price(network_layers(space, space.manual())), space, predictor, setting)
-    return CostTable(
-        start=price(stem_layers(space)),
-        steps=steps,
-        end=np.array([price(head_layers(space, carried)) for carried in states[-1]]),
-    )
+    @property
+    def thinned(self) -> bool:
+        """Whether too many completions count to keep all: then the mask may forbid what could end within the limits."""
+        return self._pareto is not None and self._pareto.thinned
 
+    def add(self, spent: IntArray, costs: IntArray) -> IntArray:
+        """Put costs on top of what is spent; shapes (..., C), which broadcast."""
+        return self.columns.add(spent, costs)
 
-def _prices(layers: Sequence[Layer], predictor: Predictor, setting: Setting) -> dict[str, float]:
-    unique = {layer.key: layer for layer in layers}
-    costs: LayerCosts = predictor.predict_layers(tuple(unique.values()), setting)
-    if costs.network_latency_ms is None:
-        raise PredictorError("The predictor gives no latencies of layers. Fit one on a table that has execution times.")
-    return dict(zip(unique, (float(cost) for cost in costs.network_latency_ms), strict=True))
-
-
-def _check_sum(total_ms: float, space: Space, predictor: Predictor, setting: Setting) -> None:
-    whole_ms = predictor.predict_network(network_layers(space, space.manual()), setting).latency_ms
-    if whole_ms is None or not np.isclose(total_ms, whole_ms, rtol=1e-9):
-        raise PredictorError(
-            f"The predictor's layers add up to {total_ms:.6g} ms, but it gives their network {whole_ms} ms. "
-            "The search needs a predictor whose layers add up."
-        )
-
-
-class Budget:
-    """One limit over a trellis: what is spent, what is left, and which choices can still end within it."""
-
-    def __init__(self, trellis: Trellis, costs: CostTable, limit: Limit) -> None:
-        """Find the cheapest completion of every node, backwards from the last slot.
-
-        Raises:
-            InfeasibleError: no network keeps the limit.
-        """
-        self.trellis, self.costs, self.limit = trellis, costs, limit
-        self.limit_ticks = math.floor(limit.value * _TICKS_PER_UNIT + _ROUNDING)
-        self.start = int(_ticks(np.array([costs.start]))[0])
-        self.steps = tuple(_ticks(step) for step in costs.steps)
-        self.end = _ticks(costs.end)
-        cheapest = [self.end]
-        for step, successor in zip(reversed(self.steps), reversed(trellis.successors), strict=True):
-            cheapest.append(np.min(_through(step, successor, cheapest[-1]), axis=1))
-        self.cheapest: tuple[IntArray, ...] = tuple(reversed(cheapest))
-        """Per slot and behind the last one: ticks of the cheapest completion, shape (N_t,)."""
-        if self.start + int(self.cheapest[0][0]) > self.limit_ticks:
-            lowest = costs.start + _cheapest_cost(trellis, costs)
-            raise InfeasibleError(limit.target, limit=limit.value, lowest=lowest, unit=limit.unit)
+    def within(self, spent: IntArray) -> BoolArray:
+        """Tell which finished networks keep all limits, from (..., C) to (...)."""
+        return self.columns.within(spent)
 
     def allowed(self, slot: int, nodes: IntArray, spent: IntArray) -> BoolArray:
-        """Tell which choices can still end within the limit.
+        """Tell which choices can still end within all limits.
 
         Args:
             slot: which decision.
             nodes: where n networks stand, shape (n,).
-            spent: ticks that they have cost so far, shape (n,).
+            spent: ticks that they have cost so far, shape (n, C).
 
         Returns:
             Shape (n, A_t).
         """
-        through = _through(self.steps[slot], self.trellis.successors[slot], self.cheapest[slot + 1])
-        return np.asarray(spent[:, None] + through[nodes] <= self.limit_ticks)
+        if self._pareto is not None:
+            return self._pareto.allowed(slot, nodes, spent[:, self._pareto_columns])
+        return np.asarray(spent[:, self._column, None] + self._through[slot][nodes] <= self._most)
 
-    def share(self, ticks: IntArray) -> FloatArray:
-        """Give ticks as a share of the limit."""
-        return np.asarray(ticks / self.limit_ticks)
+    def share(self, spent: IntArray) -> FloatArray:
+        """Give ticks of shape (..., C) as shares: of the limit, or of the dearest network where there is none."""
+        return np.asarray(spent / self._scale)
 
-
-def _ticks(costs: FloatArray) -> IntArray:
-    """Round costs up to whole ticks."""
-    ticks = np.ceil(np.minimum(costs * _TICKS_PER_UNIT - _ROUNDING, _BLOCKED))
-    return np.asarray(ticks, dtype=np.int64)
-
-
-def _through(step: IntArray, successor: IntArray, cheapest_next: IntArray) -> IntArray:
-    """Give the cheapest completion through every choice, shape (N_t, A_t)."""
-    rest = np.where(successor == NOWHERE, _BLOCKED, cheapest_next[successor])
-    return np.asarray(np.minimum(step + rest, _BLOCKED))
+    def costs(self, choices: Sequence[int]) -> tuple[float, ...]:
+        """Give what a finished network costs, one figure per signal, each in its unit."""
+        return tuple(signal.total(self.trellis, choices) for signal in self.signals)
 
 
-def _cheapest_cost(trellis: Trellis, costs: CostTable) -> float:
-    """Give the cheapest network's cost behind its start, in the cost's unit."""
-    cheapest = costs.end
-    for step, successor in zip(reversed(costs.steps), reversed(trellis.successors), strict=True):
-        rest = np.where(successor == NOWHERE, np.inf, cheapest[successor])
-        cheapest = np.min(step + rest, axis=1)
-    return float(cheapest[0])
+def _columns(trellis: Trellis, signals: Sequence[PricedSignal]) -> Columns:
+    """Lay signals out in ticks; what cannot run, and what alone breaks a limit on a maximum, is blocked in each column."""
+    tables = [(signal, table) for signal in signals for table in signal.tables]
+    counts = [len(signal.tables) for signal in signals]
+    limits = np.array([signal.limit_ticks for signal in signals])
+    most = np.repeat(np.where([signal.is_maximum for signal in signals], limits, BLOCKED - 1), counts)
+    start = np.concatenate([signal.ticks(np.array([table.start])) for signal, table in tables])
+    end = np.stack([signal.ticks(table.end) for signal, table in tables], axis=-1)
+    end[(end > most).any(axis=-1)] = BLOCKED
+    steps = []
+    for slot, successor in enumerate(trellis.successors):
+        step = np.stack([signal.ticks(table.steps[slot]) for signal, table in tables], axis=-1)
+        step[(step > most).any(axis=-1) | (successor == NOWHERE) | bool((start > most).any())] = BLOCKED
+        steps.append(step)
+    return Columns(
+        start=start,
+        steps=tuple(steps),
+        end=end,
+        is_maximum=np.array([table.is_maximum for _, table in tables]),
+        first=np.cumsum([0, *counts[:-1]]),
+        limits=limits,
+    )
+
+
+def _cheapest(columns: Columns, trellis: Trellis) -> tuple[tuple[IntArray, ...], tuple[IntArray, ...]]:
+    """Give the cheapest completions by each column alone: of nodes, shape (N_t, C), and through choices, (N_t, A_t, C)."""
+    alone = [
+        cheapest_completions(
+            [step[..., column] for step in columns.steps],
+            columns.end[:, column],
+            trellis.successors,
+            is_maximum=bool(columns.is_maximum[column]),
+        )
+        for column in range(len(columns.start))
+    ]
+    nodes, choices = zip(*alone, strict=True)
+    return (
+        tuple(np.stack(each, axis=-1) for each in zip(*nodes, strict=True)),
+        tuple(np.stack(each, axis=-1) for each in zip(*choices, strict=True)),
+    )
+
+
+def _scale(columns: Columns, trellis: Trellis) -> IntArray:
+    """Give what a column's ticks are a share of: its limit, or the dearest network where there is none; shape (C,)."""
+    limits = np.repeat(columns.limits, np.diff([*columns.first, len(columns.start)]))
+    dearest = dearest_completion(columns, trellis.successors)
+    return np.where(limits < BLOCKED - 1, limits, np.maximum(columns.add(columns.start, dearest), 1))
+
+
+def _pareto(columns: Columns, trellis: Trellis, points: int) -> ParetoCompletions:
+    """Keep more completions as long as those that are kept say that there is no network within the limits."""
+    while True:
+        found = ParetoCompletions(columns, trellis.successors, points=points)
+        if found.kept[0][0, 0, 0] < BLOCKED or not found.thinned or points >= _MOST_POINTS:
+            return found
+        points *= 8
+
+
+def _lowest_sum(columns: Columns, trellis: Trellis) -> int:
+    """Give the lowest sum of a column that adds up and one whose largest part counts, over all networks."""
+    parts = [columns.start[1:], columns.end[:, 1], *(step[..., 1].ravel() for step in columns.steps)]
+    levels = np.unique(np.concatenate(parts))
+    lowest = BLOCKED
+    for level in levels[(levels >= columns.start[1]) & (levels < BLOCKED)]:
+        steps = [np.where(step[..., 1] <= level, step[..., 0], BLOCKED) for step in columns.steps]
+        end = np.where(columns.end[:, 1] <= level, columns.end[:, 0], BLOCKED)
+        nodes, _ = cheapest_completions(steps, end, trellis.successors, is_maximum=False)
+        lowest = min(lowest, int(columns.start[0] + nodes[0][0] + level))
+    return lowest
+
+
+def _infeasible(trellis: Trellis, signals: Sequence[PricedSignal]) -> InfeasibleError:
+    """Say which limit no network keeps, or that none keeps all of them."""
+    limited = [(signal, signal.limit, signal.lowest(trellis)) for signal in signals if signal.limit is not None]
+    missed = [
+        MissedLimit(
+            target=signal.name, limit=limit, lowest=lowest * signal.factor, unit=signal.unit, factor=signal.factor
+        )
+        for signal, limit, lowest in limited
+    ]
+    alone = [one for one in missed if not one.lowest <= one.limit]
+    return InfeasibleError(alone[:1] or missed)

@@ -19,7 +19,7 @@ class Walkers:
     nodes: IntArray
     """Where they stand, shape (n,)."""
     spent: IntArray
-    """What they have cost, in ticks of the budget, shape (n,)."""
+    """What they have cost, in ticks of the budget, one column per cost that is counted; shape (n, C)."""
     choices: IntArray
     """What was decided, shape (n, slot)."""
 
@@ -33,7 +33,7 @@ def start(budget: Budget, n: int) -> Walkers:
     return Walkers(
         slot=0,
         nodes=np.zeros(n, dtype=np.int64),
-        spent=np.full(n, budget.start),
+        spent=np.repeat(budget.start[None], n, axis=0),
         choices=np.zeros((n, 0), dtype=np.int64),
     )
 
@@ -43,7 +43,7 @@ def step(walkers: Walkers, budget: Budget, taken: IntArray) -> Walkers:
     return Walkers(
         slot=walkers.slot + 1,
         nodes=budget.trellis.successors[walkers.slot][walkers.nodes, taken],
-        spent=walkers.spent + budget.steps[walkers.slot][walkers.nodes, taken],
+        spent=budget.add(walkers.spent, budget.steps[walkers.slot][walkers.nodes, taken]),
         choices=np.concatenate([walkers.choices, taken[:, None]], axis=1),
     )
 

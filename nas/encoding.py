@@ -6,7 +6,8 @@ deterministic, so a pair (s, a) is written as the state that it leads to.
 Notation::
 
     T  slots        F  attributes of a choice        G  of what is carried        n  networks        A  choices of a slot
-    state = T·F attributes | T + 1 which slot is next | F its layer now | G carried | 1 spent | context
+    C  costs that are counted
+    state = T·F attributes | T + 1 which slot is next | F its layer now | G carried | C spent | context
 """
 
 from __future__ import annotations
@@ -36,13 +37,19 @@ def context_attributes(context: Context) -> FloatArray:
 
 
 class Encoder:
-    """Writes the states of a trellis in one context as vectors with entries in [0, 1]."""
+    """Writes the states of a trellis in one context as vectors with entries in [0, 1].
 
-    def __init__(self, trellis: Trellis, context: FloatArray) -> None:
+    Args:
+        trellis: of the space.
+        context: as :func:`context_attributes` writes it.
+        costs: C, how many are counted.
+    """
+
+    def __init__(self, trellis: Trellis, context: FloatArray, *, costs: int = 1) -> None:
         self.trellis, self.context = trellis, context
         self._tails = _backbone_tails(trellis)
         slots, width = trellis.slots, trellis.attributes[0].shape[2]
-        self.size = slots * width + slots + 1 + width + trellis.carried[0].shape[1] + 1 + len(context)
+        self.size = slots * width + slots + 1 + width + trellis.carried[0].shape[1] + costs + len(context)
 
     def states(self, slot: int, decided: IntArray, nodes: IntArray, spent: FloatArray) -> Float32Array:
         """Write n networks that stand in front of a slot, or behind the last one.
@@ -51,7 +58,7 @@ class Encoder:
             slot: which one.
             decided: their choices so far, shape (n, slot).
             nodes: where they stand, shape (n,).
-            spent: the share of the limit that they have cost, shape (n,).
+            spent: the shares of the limits that they have cost, shape (n, C).
 
         Returns:
             Shape (n, size).
@@ -65,7 +72,7 @@ class Encoder:
             slot: which decision.
             prefix: attributes of the slots decided so far, as :meth:`extend` builds them, shape (n, T, F).
             nodes: where n networks stand, shape (n,).
-            spent: share of the limit that they cost behind each choice, shape (n, A).
+            spent: shares of the limits that they cost behind each choice, shape (n, A, C).
 
         Returns:
             Shape (n, A, size). Rows of choices that do not fit mean nothing.
@@ -76,7 +83,9 @@ class Encoder:
         extended = np.repeat(prefix[:, None], choices, axis=1)
         extended[:, :, slot] = attributes
         flat = extended.reshape(n * choices, *prefix.shape[1:])
-        return self._write(slot + 1, flat, following.ravel(), spent.ravel()).reshape(n, choices, self.size)
+        return self._write(slot + 1, flat, following.ravel(), spent.reshape(n * choices, -1)).reshape(
+            n, choices, self.size
+        )
 
     def prefix(self, decided: IntArray) -> FloatArray:
         """Give the attributes of n networks' decided slots, from (n, t) choices to (n, T, F); 0 where undecided."""
@@ -96,7 +105,7 @@ class Encoder:
         which = np.zeros((len(nodes), trellis.slots + 1))
         which[:, slot] = 1
         context = np.broadcast_to(self.context, (len(nodes), len(self.context)))
-        parts = (network.reshape(len(nodes), -1), which, now, trellis.carried[slot][nodes], spent[:, None], context)
+        parts = (network.reshape(len(nodes), -1), which, now, trellis.carried[slot][nodes], spent, context)
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
 

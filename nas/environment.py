@@ -7,6 +7,7 @@ reward 0, the lowest accuracy there is, and no query.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -64,7 +65,7 @@ class SearchEnvironment(gymnasium.Env[Float32Array, np.int64]):
         if not self.action_masks()[action]:
             return self._observe(), 0.0, True, False, self._info()
         slot, node = len(self.decided), self._node()
-        self._spent += int(self.budget.steps[slot][node, action])
+        self._spent = self.budget.add(self._spent, self.budget.steps[slot][node, action])
         self.decided.append(int(action))
         finished = len(self.decided) == self.budget.trellis.slots
         reward = self.query(tuple(self.decided)) if finished else 0.0
@@ -75,7 +76,7 @@ class SearchEnvironment(gymnasium.Env[Float32Array, np.int64]):
         slot = len(self.decided)
         mask = np.zeros(self.budget.trellis.widest, dtype=np.bool_)
         if slot < self.budget.trellis.slots:
-            allowed = self.budget.allowed(slot, np.array([self._node()]), np.array([self._spent]))[0]
+            allowed = self.budget.allowed(slot, np.array([self._node()]), self._spent[None])[0]
             mask[: len(allowed)] = allowed
         return mask
 
@@ -88,12 +89,18 @@ class SearchEnvironment(gymnasium.Env[Float32Array, np.int64]):
         return self.budget.trellis.path(self.decided)[-1]
 
     def _observe(self) -> Float32Array:
-        decided, nodes, spent = (np.array([item], dtype=np.int64) for item in (self.decided, self._node(), self._spent))
-        states: Float32Array = self.encoder.states(len(self.decided), decided, nodes, self.budget.share(spent))
+        decided, nodes = np.array([self.decided], dtype=np.int64), np.array([self._node()])
+        share = np.minimum(self.budget.share(self._spent[None]), 1.0)
+        states: Float32Array = self.encoder.states(len(self.decided), decided, nodes, share)
         return np.asarray(states[0])
 
     def _info(self) -> dict[str, Any]:
         whole = self.budget.trellis.complete(self.decided)
-        cost = self.budget.costs.total(self.budget.trellis, whole)
-        reward = secondary_reward(np.array(cost / self.budget.limit.value), self.sharpness)
-        return {"action_mask": self.action_masks().astype(np.int8), "cost": cost, "secondary_reward": float(reward)}
+        costs = self.budget.costs(whole)
+        shares = [cost / (signal.limit or math.inf) for cost, signal in zip(costs, self.budget.signals, strict=True)]
+        rewards = secondary_reward(np.array(shares), self.sharpness)
+        return {
+            "action_mask": self.action_masks().astype(np.int8),
+            "costs": np.array(costs),
+            "secondary_rewards": rewards,
+        }

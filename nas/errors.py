@@ -6,7 +6,7 @@
     ├── SpaceError         an unknown space, or choices that do not fit together
     ├── DataError          an unknown data set, or one that cannot be read
     ├── SettingsError      a budget, a limit or a controller that cannot be
-    ├── InfeasibleError    no network of the space keeps the limit
+    ├── InfeasibleError    no network of the space keeps the limits
     ├── PredictorError     the predictor does not tell what the search asks
     ├── ExportError        the exported network does not compute what torch computes
     ├── OutputError        the search folder cannot be written, or holds something else
@@ -16,6 +16,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 class NasError(Exception):
@@ -34,18 +36,53 @@ class SettingsError(NasError):
     """A budget, a limit or a controller that cannot be."""
 
 
-class InfeasibleError(NasError):
-    """No network of the space keeps the limit."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissedLimit:
+    """A limit, and how low networks get if nothing else is asked of them."""
 
-    def __init__(self, target: str, *, limit: float, lowest: float, unit: str) -> None:
-        super().__init__(
-            f"No network of the space keeps {target} within {limit:g} {unit}: the lowest possible is {lowest:.4g} {unit}. "
-            f"Give --limit {target}={lowest * 1.2:.3g}{unit} or more."
-            if math.isfinite(lowest)
-            else "No network of the space can run here at all: the predictor knows each as infeasible. "
+    target: str
+    limit: float
+    lowest: float
+    """What the limit would have to be at least; infinite where no network can run."""
+    unit: str
+    factor: float = 1.0
+    """The limit holds for so many times the prediction."""
+
+
+class InfeasibleError(NasError):
+    """No network of the space keeps the limit, or all of several limits together."""
+
+    def __init__(self, missed: Sequence[MissedLimit]) -> None:
+        super().__init__(_infeasible_text(missed))
+        self.missed = tuple(missed)
+
+    @property
+    def lowest(self) -> float:
+        """The lowest possible by the first limit alone."""
+        return self.missed[0].lowest
+
+
+def _infeasible_text(missed: Sequence[MissedLimit]) -> str:
+    if any(math.isinf(one.lowest) for one in missed):
+        return (
+            "No network of the space can run here at all: the predictor knows each as infeasible. "
             "Choose another space or another device."
         )
-        self.target, self.limit, self.lowest, self.unit = target, limit, lowest, unit
+    limits = " and ".join(f"{one.target} within {one.limit:g} {one.unit}".rstrip() for one in missed)
+    limits += "".join(
+        f" (held for {one.factor:.2f} times the predicted {one.target})" for one in missed if one.factor != 1
+    )
+    if len(missed) > 1:
+        lowest = ", ".join(f"{one.target} {one.lowest:.4g} {one.unit}".rstrip() for one in missed)
+        return (
+            f"No network of the space keeps {limits} together. Each alone can be kept; the lowest possible are: {lowest}. "
+            "Raise one of the limits."
+        )
+    one = missed[0]
+    return (
+        f"No network of the space keeps {limits}: the lowest possible is {f'{one.lowest:.4g} {one.unit}'.rstrip()}. "
+        f"Give --limit {one.target}={one.lowest * 1.2:.3g}{one.unit} or more."
+    )
 
 
 class PredictorError(NasError):

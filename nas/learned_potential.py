@@ -13,10 +13,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from nas.completions import BLOCKED
 from nas.costs import Budget
 from nas.drawing import Walkers, start, step
 from nas.potential import secondary_reward
-from nas.trellis import NOWHERE, FloatArray, IntArray
+from nas.trellis import FloatArray, IntArray
 from nas.value import LEARNING_RATE, Ensemble
 
 SAMPLES = 2048
@@ -49,12 +50,12 @@ class LearnedPotential:
         """Give Φ(s, a); see :class:`nas.potential.Potential`."""
         budget = self.budget
         allowed = budget.allowed(slot, nodes, spent)
-        after = (spent[:, None] + budget.steps[slot][nodes])[allowed]
+        after = budget.add(spent[:, None], budget.steps[slot][nodes])[allowed]
         following = budget.trellis.successors[slot][nodes][allowed]
         values = np.full(allowed.shape, -np.inf)
         fit = self._fits[slot + 1]
         if fit is None:
-            share = budget.share(after + budget.end[following])
+            share = budget.share(budget.add(after, budget.end[following]))[:, 0]
             values[allowed] = secondary_reward(np.minimum(share, 1.0), self.sharpness)
         else:
             values[allowed] = fit.values(self._inputs(slot + 1, following, after))
@@ -63,8 +64,8 @@ class LearnedPotential:
     def _inputs(self, slot: int, nodes: IntArray, spent: IntArray) -> FloatArray:
         """Give what the value of a half-made network hangs on: what it carries, what is spent, what must be spent yet."""
         budget = self.budget
-        left = 1 - budget.share(spent)
-        spare = left - budget.share(budget.cheapest[slot][nodes])
+        left = 1 - budget.share(spent)[:, 0]
+        spare = left - budget.share(budget.cheapest[slot][nodes])[:, 0]
         return np.column_stack([budget.trellis.carried[slot][nodes], left, spare, np.log(spare + 1e-2)])
 
 
@@ -105,7 +106,8 @@ def _visited(budget: Budget, random: np.random.Generator) -> list[Walkers]:
     visited = [walkers]
     for slot in range(budget.trellis.slots):
         mask = budget.allowed(slot, walkers.nodes, walkers.spent)
-        cost = budget.share(np.where(budget.trellis.successors[slot] == NOWHERE, 0, budget.steps[slot]))[walkers.nodes]
+        steps = budget.steps[slot][..., 0]
+        cost = (np.where(steps < BLOCKED, steps, 0) / budget.limit_ticks[0])[walkers.nodes]
         logits = np.where(mask, preference * cost, -np.inf)
         walkers = step(walkers, budget, np.argmax(logits + random.gumbel(size=logits.shape), axis=1))
         visited.append(walkers)

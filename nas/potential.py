@@ -69,10 +69,10 @@ class ExactPotential:
     def __init__(self, budget: Budget, *, sharpness: int, buckets: int = BUCKETS) -> None:
         self.budget, self.sharpness = budget, sharpness
         steps = budget.trellis.successors
-        counts, means = [np.ones((len(budget.end), 1))], [budget.share(budget.end)[:, None]]
+        counts, means = [np.ones((len(budget.end), 1))], [budget.share(budget.end)[:, :1]]
         histograms = [_histograms(counts[0], means[0], buckets)]
         for slot in reversed(range(len(steps))):
-            shares = budget.share(budget.steps[slot])
+            shares = budget.share(budget.steps[slot])[..., 0]
             histograms.append(_step_back(histograms[-1], steps[slot], shares, buckets))
         self._histograms = histograms[::-1]
         self._moments = [[_cumulative_moments(*node, sharpness) for node in nodes] for nodes in self._histograms]
@@ -82,7 +82,7 @@ class ExactPotential:
         """Give Φ(s, a); see :class:`Potential`."""
         budget = self.budget
         allowed = budget.allowed(slot, nodes, spent)
-        after = spent[:, None] + budget.steps[slot][nodes]
+        after = budget.add(spent[:, None], budget.steps[slot][nodes])[..., 0]
         following = budget.trellis.successors[slot][nodes]
         values = np.full(allowed.shape, -np.inf)
         for node in np.unique(following[allowed]):
@@ -92,18 +92,18 @@ class ExactPotential:
 
     def log_networks(self) -> float:
         """Give the soft value of the whole space: with sharpness 0, the logarithm of how many networks keep the limit."""
-        return float(self._soft_value(0, 0, np.array([self.budget.start]))[0])
+        return float(self._soft_value(0, 0, self.budget.start[:1])[0])
 
     def _soft_value(self, slot: int, node: int, spent: IntArray) -> FloatArray:
         """Give log Σ (y/T)^c over the completions of a node that keep the limit, for several amounts spent."""
         means = self._histograms[slot][node][1]
         moments = self._moments[slot][node]
-        p = self.budget.share(spent)
+        p = spent / self.budget.limit_ticks[0]
         last = np.searchsorted(means, 1 - p + 1e-12, side="right") - 1
         powers = p[:, None] ** np.arange(self.sharpness, -1, -1)
         total = np.sum(self._binomials * powers * moments[np.maximum(last, 0)], axis=1)
         # A bucket at the border whose mean is beyond it may hold a completion that is not: the cheapest one stands in.
-        cheapest = (p + self.budget.share(self.budget.cheapest[slot][node])) ** self.sharpness
+        cheapest = (p + self.budget.share(self.budget.cheapest[slot][node])[0]) ** self.sharpness
         return np.asarray(np.log(np.where(last >= 0, total, cheapest)))
 
 

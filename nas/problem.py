@@ -12,13 +12,14 @@ from metamodel.interface import Predictor, Setting
 from nas.controllers.comet import Comet
 from nas.controllers.controller import Controller
 from nas.controllers.random_search import RandomSearch
-from nas.costs import Budget, Limit, latency_table
+from nas.costs import Budget, Limit, PricedSignal
 from nas.drawing import draw
 from nas.encoding import Encoder, context_attributes
 from nas.environment import SHARPNESS
 from nas.errors import SettingsError
 from nas.learned_potential import LearnedPotential
 from nas.potential import ExactPotential, Potential
+from nas.pricing import latency_table
 from nas.space import Architecture, Space
 from nas.trellis import Trellis, architecture_of, space_trellis
 
@@ -57,7 +58,8 @@ def pose(space: Space, predictor: Predictor, setting: Setting, limit: Limit) -> 
         InfeasibleError: no network of the space keeps the limit.
     """
     trellis = space_trellis(space)
-    budget = Budget(trellis, latency_table(space, predictor, setting), limit)
+    table = latency_table(space, predictor, setting)
+    budget = Budget(trellis, [PricedSignal(name=limit.target, unit=limit.unit, tables=(table,), limit=limit.value)])
     return Problem(
         space=space, trellis=trellis, budget=budget, encoder=Encoder(trellis, context_attributes(setting.context))
     )

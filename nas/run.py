@@ -131,7 +131,7 @@ def run(settings: RunSettings, predictor: Predictor, stage: Stage) -> Outcome:
         source_of_accuracy = share_weights(problem, data, settings, stage)
         records = ask(problem, source_of_accuracy, settings, stage)
         trained = train_finalists(problem, finalists(records, settings.finalists), data, settings, stage)
-    manual = problem.budget.costs.total(problem.trellis, choices_of(space, space.manual()))
+    manual = problem.budget.costs(choices_of(space, space.manual()))[0]
     return Outcome(settings=settings, space=space, records=records, finalists=trained, manual_latency_ms=manual)
 
 

@@ -21,8 +21,8 @@ class Record:
     choices: Choices
     accuracy: float
     """In [0, 1]."""
-    cost: float
-    """By the predictor, in the limit's unit."""
+    costs: tuple[float, ...]
+    """By the predictor, one per signal that is counted (``Budget.signals``), each in its unit."""
     epsilon: float | None
     """Weight of the secondary signal behind this query; None for a controller that weighs none."""
     growth: float | None
@@ -31,6 +31,11 @@ class Record:
     """Of the choices that fitted along the way, how many the limit left open, on average over the slots."""
     seconds: float
     """Of drawing, asking and learning."""
+
+    @property
+    def cost(self) -> float:
+        """The first of the costs."""
+        return self.costs[0]
 
 
 Report = Callable[[Sequence[Record]], None]
@@ -56,14 +61,14 @@ def search(
         choices = controller.propose()
         if choices is None:
             break
-        accuracy, cost, shares = _walk(environment, choices)
+        accuracy, costs, shares = _walk(environment, choices)
         controller.learn(choices, accuracy)
         regulation = controller.regulation()
         records.append(
             Record(
                 choices=choices,
                 accuracy=accuracy,
-                cost=cost,
+                costs=costs,
                 epsilon=regulation.epsilons[0] if regulation else None,
                 growth=regulation.growth if regulation else None,
                 feasible_share=float(np.mean(shares)),
@@ -84,8 +89,8 @@ def best_record(records: Sequence[Record]) -> Record:
     return finalists(records, 1)[0]
 
 
-def _walk(environment: SearchEnvironment, choices: Choices) -> tuple[float, float, list[float]]:
-    """Take a network through the environment: its accuracy, its cost, the feasible share in every slot."""
+def _walk(environment: SearchEnvironment, choices: Choices) -> tuple[float, tuple[float, ...], list[float]]:
+    """Take a network through the environment: its accuracy, its costs, the feasible share in every slot."""
     environment.reset()
     shares: list[float] = []
     for choice in choices:
@@ -93,4 +98,4 @@ def _walk(environment: SearchEnvironment, choices: Choices) -> tuple[float, floa
         _, reward, terminated, _, info = environment.step(np.int64(choice))
         if terminated:
             break
-    return reward, float(info["cost"]), shares
+    return reward, tuple(info["costs"].tolist()), shares

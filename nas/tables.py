@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nas.costs import Budget, CostTable, Limit
+from nas.costs import Budget, CostTable, PricedSignal
 from nas.encoding import Encoder
 from nas.errors import DataError, SettingsError
 from nas.potential import secondary_reward
@@ -158,7 +158,8 @@ def table_budget(table: Table, trellis: Trellis, limit: float, *, masked: bool =
         for before, after, successor in zip(cheapest, cheapest[1:], trellis.successors, strict=False)
     )
     costs = CostTable(start=float(cheapest[0][0]), steps=steps, end=np.zeros(table.cost.size))
-    return Budget(trellis, costs, Limit(target=table.cost_name, value=1.0 if masked else float(shares.max())))
+    most = 1.0 if masked else float(shares.max())
+    return Budget(trellis, [PricedSignal(name=table.cost_name, unit="", tables=(costs,), limit=most)])
 
 
 class TablePotential:
@@ -170,11 +171,11 @@ class TablePotential:
     """
 
     def __init__(self, budget: Budget, *, sharpness: float) -> None:
-        spent = np.array([budget.start])
+        spent = budget.start[None]
         for step in budget.steps:
-            spent = (spent[:, None] + step).ravel()
-        within = spent <= budget.limit_ticks
-        values = np.where(within, secondary_reward(np.minimum(budget.share(spent), 1.0), sharpness), -np.inf)
+            spent = budget.add(spent[:, None], step).reshape(-1, len(budget.start))
+        share = budget.share(spent)[:, 0]
+        values = np.where(budget.within(spent), secondary_reward(np.minimum(share, 1.0), sharpness), -np.inf)
         blocks: list[FloatArray] = []
         for successor in reversed(budget.trellis.successors):
             blocks.append(values.reshape(successor.shape))

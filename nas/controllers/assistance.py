@@ -14,7 +14,7 @@ import numpy as np
 from nas.costs import Budget
 from nas.drawing import Scores, draw
 from nas.potential import Potential
-from nas.trellis import Choices
+from nas.trellis import Choices, IntArray
 
 _ROUNDS = 64
 _DRAWS = 16
@@ -60,7 +60,7 @@ class Assistance:
 
     def share(self, choices: Sequence[int]) -> float:
         """Give a network's cost as a share of the limit, y/T."""
-        return self._ticks(choices) / self.limit_ticks
+        return float(self._ticks(choices)[0] / self.limit_ticks)
 
     def offers(self, choices: Sequence[int]) -> bool:
         """Tell whether a network fits together and may be asked about."""
@@ -69,7 +69,7 @@ class Assistance:
             node = int(self.budget.trellis.successors[slot][node, choice])
             if node < 0:
                 return False
-        return self._ticks(choices) <= self.budget.limit_ticks
+        return bool(self.budget.within(self._ticks(choices)))
 
     def neighbours(self, choices: Choices) -> list[Choices]:
         """List the networks that differ in one slot and may be asked about."""
@@ -90,12 +90,12 @@ class Assistance:
     def _draw_fairly(self, n: int, random: np.random.Generator) -> list[Choices]:
         return _draw(self.budget, lambda _, mask: np.zeros(mask.shape), n, random)
 
-    def _ticks(self, choices: Sequence[int]) -> int:
+    def _ticks(self, choices: Sequence[int]) -> IntArray:
         node, ticks = 0, self.budget.start
         for slot, choice in enumerate(choices):
-            ticks += int(self.budget.steps[slot][node, choice])
+            ticks = self.budget.add(ticks, self.budget.steps[slot][node, choice])
             node = int(self.budget.trellis.successors[slot][node, choice])
-        return ticks + int(self.budget.end[node])
+        return self.budget.add(ticks, self.budget.end[node])
 
 
 def _draw(budget: Budget, scores: Scores, n: int, random: np.random.Generator) -> list[Choices]:

@@ -229,8 +229,8 @@ class Comet:
 
     def _afterstates(self, walkers: Walkers, mask: BoolArray) -> Float32Array:
         """Write what every choice leads to, shape (n, A, size)."""
-        cost = walkers.spent[:, None] + self._budget.steps[walkers.slot][walkers.nodes]
-        share = np.where(mask, self._budget.share(cost), 1.0)
+        cost = self._budget.add(walkers.spent[:, None], self._budget.steps[walkers.slot][walkers.nodes])
+        share = np.where(mask[..., None], self._budget.share(cost), 1.0)
         prefix = self._encoder.prefix(walkers.choices)
         return self._encoder.afterstates(walkers.slot, prefix, walkers.nodes, share)
 

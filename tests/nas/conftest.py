@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from metamodel.interface import LayerCosts, NetworkCosts, Setting
-from nas.costs import Budget, CostTable, Limit, latency_table
+from nas.costs import Budget, CostTable, Limit, PricedSignal
 from nas.data import SOURCES, Data, Source, Split
 from nas.encoding import Encoder
+from nas.pricing import latency_table
 from nas.run import Outcome, RunSettings, run
 from nas.space import Image, Space
 from nas.spaces import SPACES
@@ -124,7 +125,7 @@ def puzzle() -> MakeBudget:
             carried=tuple(np.zeros((1, 1)) for _ in range(len(costs) + 1)),
         )
         table = CostTable(start=start, steps=tuple(np.array([row], dtype=float) for row in costs), end=np.zeros(1))
-        return Budget(trellis, table, Limit(target="latency", value=limit))
+        return Budget(trellis, [PricedSignal(name="latency", unit="ms", tables=(table,), limit=limit)])
 
     return build
 
@@ -133,7 +134,8 @@ def puzzle() -> MakeBudget:
 def small_budget(small_space: Space, predictor: FormulaPredictor, setting: Setting) -> Budget:
     """The small space under a limit that rules out about half of it."""
     trellis = space_trellis(small_space)
-    return Budget(trellis, latency_table(small_space, predictor, setting), Limit(target="latency", value=15.0))
+    table = latency_table(small_space, predictor, setting)
+    return Budget(trellis, [PricedSignal(name="latency", unit="ms", tables=(table,), limit=15.0)])
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from metamodel.interface import LayerCosts, NetworkCosts, Predictor, Setting
-from nas.costs import Budget, CostTable, Limit, latency_table, parse_limit
+from nas.costs import Budget, CostTable, Limit, PricedSignal, parse_limit
 from nas.drawing import draw
 from nas.errors import InfeasibleError, PredictorError, SettingsError
 from nas.layers import network_layers
+from nas.pricing import latency_table
 from nas.space import Space
 from nas.trellis import Choices, Trellis, architecture_of, space_trellis
 from parsers.schema import Layer
@@ -23,9 +24,9 @@ def walk(budget: Budget, choices: Choices) -> bool:
     """Tell whether every choice of a network is offered on its way."""
     node, spent = 0, budget.start
     for slot, choice in enumerate(choices):
-        if not budget.allowed(slot, np.array([node]), np.array([spent]))[0, choice]:
+        if not budget.allowed(slot, np.array([node]), spent[None])[0, choice]:
             return False
-        spent += int(budget.steps[slot][node, choice])
+        spent = budget.add(spent, budget.steps[slot][node, choice])
         node = int(budget.trellis.successors[slot][node, choice])
     return True
 
@@ -33,7 +34,7 @@ def walk(budget: Budget, choices: Choices) -> bool:
 def test_a_network_costs_what_the_predictor_says_of_it(space: Space, predictor: Predictor, setting: Setting):
     trellis = space_trellis(space)
     table = latency_table(space, predictor, setting)
-    budget = Budget(trellis, table, Limit(target="latency", value=30.0))
+    budget = Budget(trellis, [PricedSignal(name="latency", unit="ms", tables=(table,), limit=30.0)])
     drawn = draw(budget, lambda _, mask: np.zeros(mask.shape), 50, np.random.default_rng(0))
 
     for choices in drawn.tolist():
@@ -43,17 +44,16 @@ def test_a_network_costs_what_the_predictor_says_of_it(space: Space, predictor: 
 
 
 def test_the_mask_lets_through_exactly_the_networks_within_the_limit(small_budget: Budget, every_network: EveryNetwork):
-    trellis, costs = small_budget.trellis, small_budget.costs
-    for choices in every_network(trellis)[::7]:
-        assert walk(small_budget, choices) == (costs.total(trellis, choices) <= small_budget.limit.value)
+    for choices in every_network(small_budget.trellis)[::7]:
+        assert walk(small_budget, choices) == (small_budget.costs(choices)[0] <= 15.0)
 
 
 def test_a_thousand_random_walks_meet_no_dead_end(small_budget: Budget):
     drawn = draw(small_budget, lambda _, mask: np.zeros(mask.shape), 1000, np.random.default_rng(1))
 
-    totals = [small_budget.costs.total(small_budget.trellis, choices) for choices in drawn.tolist()]
+    totals = [small_budget.costs(choices)[0] for choices in drawn.tolist()]
 
-    assert max(totals) <= small_budget.limit.value
+    assert max(totals) <= 15.0
 
 
 def test_a_network_that_costs_exactly_the_limit_keeps_it(puzzle: MakeBudget):
@@ -68,8 +68,8 @@ def test_a_network_that_costs_exactly_the_limit_keeps_it(puzzle: MakeBudget):
 def test_what_cannot_run_is_never_offered(puzzle: MakeBudget):
     budget = puzzle([[np.inf, 1.0], [1.0, np.inf]], limit=10.0)
 
-    assert budget.allowed(0, np.array([0]), np.array([0])).tolist() == [[False, True]]
-    assert budget.allowed(1, np.array([0]), np.array([0])).tolist() == [[True, False]]
+    assert budget.allowed(0, np.array([0]), np.array([[0]])).tolist() == [[False, True]]
+    assert budget.allowed(1, np.array([0]), np.array([[0]])).tolist() == [[True, False]]
 
 
 def test_a_limit_that_no_network_keeps_is_met_with_the_lowest_possible(puzzle: MakeBudget):

@@ -18,7 +18,7 @@ def test_a_state_is_the_network_the_next_slot_its_layer_what_is_carried_and_spen
     encoder = Encoder(trellis, np.array([0.25]))
 
     # Choice 1 leads to node 1, where the backbone takes choice 1 (0.6); nothing of the second slot is decided yet.
-    states = encoder.states(1, np.array([[1]]), np.array([1]), np.array([0.5]))
+    states = encoder.states(1, np.array([[1]]), np.array([1]), np.array([[0.5]]))
 
     assert states[0].tolist() == np.float32([0.2, 0.6, 0, 1, 0, 0.6, 0.8, 0.5, 0.25]).tolist()
 
@@ -27,13 +27,13 @@ def test_the_state_behind_a_choice_is_the_state_with_that_choice_decided(small_b
     encoder = Encoder(small_budget.trellis, np.array([0.5]))
     decided = small_budget.trellis.complete(())[:2]
     nodes = np.array([small_budget.trellis.path(decided)[-1]])
-    spent = np.full((1, small_budget.trellis.successors[2].shape[1]), 0.5)
+    spent = np.full((1, small_budget.trellis.successors[2].shape[1], 1), 0.5)
 
     after = encoder.afterstates(2, encoder.prefix(np.array([decided])), nodes, spent)[0]
 
     for choice in (0, 3):
         following = small_budget.trellis.path((*decided, choice))[-1]
-        expected = encoder.states(3, np.array([[*decided, choice]]), np.array([following]), np.array([0.5]))
+        expected = encoder.states(3, np.array([[*decided, choice]]), np.array([following]), np.array([[0.5]]))
         assert np.array_equal(after[choice], expected[0])
 
 

@@ -76,8 +76,9 @@ def test_at_every_step_the_network_is_a_whole_one_with_a_cost_and_a_secondary_re
 
     infos = [environment.reset()[1], environment.step(np.int64(1))[4], environment.step(np.int64(1))[4]]
 
-    assert [info["cost"] for info in infos] == [4.0, 3.0, 2.0]
-    assert [info["secondary_reward"] for info in infos] == pytest.approx([0.0, 2 * np.log(0.75), 2 * np.log(0.5)])
+    assert [info["costs"].tolist() for info in infos] == [[4.0], [3.0], [2.0]]
+    rewards = [float(info["secondary_rewards"][0]) for info in infos]
+    assert rewards == pytest.approx([0.0, 2 * np.log(0.75), 2 * np.log(0.5)])
 
 
 def test_a_backbone_beyond_the_limit_has_a_secondary_reward_of_minus_infinity(
@@ -86,4 +87,4 @@ def test_a_backbone_beyond_the_limit_has_a_secondary_reward_of_minus_infinity(
     budget = puzzle([[5.0, 1.0]], limit=4.0)
     environment = SearchEnvironment(budget, encoder_of(budget), Asked())
 
-    assert environment.reset()[1]["secondary_reward"] == -np.inf
+    assert environment.reset()[1]["secondary_rewards"].tolist() == [-np.inf]

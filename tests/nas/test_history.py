@@ -28,7 +28,7 @@ def records(small_space: Space) -> list[Record]:
         Record(
             choices=choices_of(small_space, architecture),
             accuracy=accuracy,
-            cost=cost,
+            costs=(cost,),
             epsilon=epsilon,
             growth=growth,
             feasible_share=0.5,
@@ -73,7 +73,7 @@ def test_a_controller_that_weighs_nothing_leaves_its_columns_null(small_space: S
     record = Record(
         choices=choices_of(small_space, small_space.manual()),
         accuracy=0.5,
-        cost=14.0,
+        costs=(14.0,),
         epsilon=None,
         growth=None,
         feasible_share=0.5,
@@ -92,7 +92,7 @@ def test_the_front_as_csv_has_one_line_per_network_by_rising_latency(
     better = Record(
         choices=choices_of(small_space, (*small_space.manual()[:3], None)),
         accuracy=0.875,
-        cost=13.0,
+        costs=(13.0,),
         epsilon=0.1,
         growth=0.0,
         feasible_share=0.5,

@@ -31,7 +31,7 @@ def test_at_the_last_decision_a_learned_potential_is_the_reward_itself(small_bud
     exact = ExactPotential(small_budget, sharpness=5)
     learned = LearnedPotential(small_budget, sharpness=5, seed=0)
     last = small_budget.trellis.slots - 1
-    spent = np.array([small_budget.start * 3])
+    spent = small_budget.start[None] * 3
 
     actual, wanted = (item.values(last, np.array([0]), spent) for item in (learned, exact))
 
@@ -40,6 +40,6 @@ def test_at_the_last_decision_a_learned_potential_is_the_reward_itself(small_bud
 
 def test_the_same_seed_learns_the_same_potential(small_budget: Budget):
     first, second = (LearnedPotential(small_budget, sharpness=5, seed=3) for _ in range(2))
-    here = (0, np.array([0]), np.array([small_budget.start]))
+    here = (0, np.array([0]), small_budget.start[None])
 
     assert np.array_equal(first.values(*here), second.values(*here))

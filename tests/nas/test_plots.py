@@ -20,7 +20,7 @@ def records(epsilon: float | None) -> list[Record]:
         Record(
             choices=(index,),
             accuracy=float(random.uniform(0.8, 0.95)),
-            cost=float(random.uniform(18, 24)),
+            costs=(float(random.uniform(18, 24)),),
             epsilon=epsilon,
             growth=None if epsilon is None else 0.0,
             feasible_share=0.8,

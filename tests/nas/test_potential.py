@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.interface import Predictor, Setting
-from nas.costs import Budget, Limit, latency_table
+from nas.costs import Budget, PricedSignal
 from nas.drawing import draw
 from nas.potential import ExactPotential, secondary_reward
+from nas.pricing import latency_table
 from nas.space import Image, Space
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
 from nas.trellis import NOWHERE, Choices, Trellis, space_trellis
@@ -22,7 +23,7 @@ EveryNetwork = Callable[[Trellis], list[Choices]]
 
 
 def at(node: int, spent: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([node]), np.array([spent])
+    return np.array([node]), np.array([[spent]])
 
 
 def test_the_secondary_reward_asks_to_spend_the_budget_and_forbids_to_break_it():
@@ -36,8 +37,8 @@ def test_the_potential_of_a_decision_sums_over_its_completions_worked_by_hand(pu
     # the second. With c = 2, Φ = log((2/4)² + (4/4)²) = log 1.25 and log((3/4)²) = log 0.5625.
     potential = ExactPotential(puzzle([[1.0, 2.0], [1.0, 3.0]], limit=4.0), sharpness=2)
 
-    first = potential.values(0, *at(0, potential.budget.start))
-    spent = int(potential.budget.steps[0][0, 1])
+    first = potential.values(0, *at(0, potential.budget.start[0]))
+    spent = int(potential.budget.steps[0][0, 1, 0])
     second = potential.values(1, *at(0, spent))
 
     assert first[0] == pytest.approx([np.log(1.25), np.log(0.5625)])
@@ -48,22 +49,24 @@ def brute_force(budget: Budget, sharpness: int) -> list[dict[tuple[int, int], np
     """Enumerate every state (node, spent) of every slot, and log Σ (y/T)^c over the completions of each choice."""
     trellis, slots = budget.trellis, budget.trellis.slots
     states: list[dict[tuple[int, int], np.ndarray]] = []
-    reached = {(0, budget.start)}
+    reached = {(0, int(budget.start[0]))}
     for slot in range(slots):
         states.append({state: np.array([]) for state in reached})
         following = set()
         for node, spent in reached:
-            allowed = budget.allowed(slot, np.array([node]), np.array([spent]))[0]
+            allowed = budget.allowed(slot, *at(node, spent))[0]
             for choice in np.flatnonzero(allowed):
                 next_node = int(trellis.successors[slot][node, choice])
-                following.add((next_node, spent + int(budget.steps[slot][node, choice])))
+                following.add((next_node, spent + int(budget.steps[slot][node, choice, 0])))
         reached = following
-    value = {(n, s): float(secondary_reward(budget.share(np.array(s + budget.end[n])), sharpness)) for n, s in reached}
+    value = {
+        (n, s): float(secondary_reward(budget.share(np.array(s + budget.end[n]))[0], sharpness)) for n, s in reached
+    }
     for slot in reversed(range(slots)):
         for node, spent in states[slot]:
             row = np.full(trellis.successors[slot].shape[1], -np.inf)
             for choice, next_node in enumerate(trellis.successors[slot][node]):
-                after = (int(next_node), spent + int(budget.steps[slot][node, choice]))
+                after = (int(next_node), spent + int(budget.steps[slot][node, choice, 0]))
                 if next_node != NOWHERE and after in value:
                     row[choice] = value[after]
             states[slot][node, spent] = row
@@ -88,14 +91,15 @@ def test_potentials_equal_those_by_enumeration_in_a_six_slot_space(
         head=ClassifierHead(channels=16),
     )
     trellis = space_trellis(space)
-    budget = Budget(trellis, latency_table(space, predictor, setting), Limit(target="latency", value=18.0))
+    table = latency_table(space, predictor, setting)
+    budget = Budget(trellis, [PricedSignal(name="latency", unit="ms", tables=(table,), limit=18.0)])
     potential = ExactPotential(budget, sharpness=sharpness)
 
     compared = 0
     for slot, expected in enumerate(brute_force(budget, sharpness)):
         nodes, spent = np.array(list(expected)).T
         wanted = np.array(list(expected.values()))
-        actual = potential.values(slot, nodes, spent)
+        actual = potential.values(slot, nodes, spent[:, None])
         open_ = np.isfinite(wanted)
         compared += int(open_.sum())
 
@@ -108,8 +112,7 @@ def test_potentials_equal_those_by_enumeration_in_a_six_slot_space(
 def test_with_sharpness_0_potentials_count_the_networks_within_the_limit(
     small_budget: Budget, every_network: EveryNetwork
 ):
-    trellis, costs = small_budget.trellis, small_budget.costs
-    within = sum(costs.total(trellis, network) <= small_budget.limit.value for network in every_network(trellis))
+    within = sum(small_budget.costs(network)[0] <= 15.0 for network in every_network(small_budget.trellis))
 
     assert np.exp(ExactPotential(small_budget, sharpness=0).log_networks()) == pytest.approx(within)
 
@@ -132,9 +135,9 @@ def test_sharper_potentials_draw_nearer_to_the_limit(small_budget: Budget):
         potential = ExactPotential(small_budget, sharpness=sharpness)
         random = np.random.default_rng(0)
         drawn = draw(small_budget, lambda at, _, p=potential: p.values(at.slot, at.nodes, at.spent), 300, random)
-        means.append(np.mean([small_budget.costs.total(small_budget.trellis, row) for row in drawn.tolist()]))
+        means.append(np.mean([small_budget.costs(row)[0] for row in drawn.tolist()]))
 
-    assert means[0] < means[1] < means[2] <= small_budget.limit.value
+    assert means[0] < means[1] < means[2] <= 15.0
 
 
 COSTS = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=1, max_size=4)
@@ -151,7 +154,7 @@ def test_mask_and_potential_of_any_puzzle_equal_enumeration(
     for slot in range(len(costs)):
         for decided in itertools.product(*(range(len(row)) for row in costs[:slot])):
             before = start + sum(row[choice] for row, choice in zip(costs, decided, strict=False))
-            spent = budget.start + sum(int(budget.steps[i][0, choice]) for i, choice in enumerate(decided))
+            spent = int(budget.start[0]) + sum(int(budget.steps[i][0, choice, 0]) for i, choice in enumerate(decided))
             for choice, cost in enumerate(costs[slot]):
                 totals = [before + cost + sum(rest) for rest in itertools.product(*costs[slot + 1 :])]
                 shares = [(total / limit) ** sharpness for total in totals if total <= limit]

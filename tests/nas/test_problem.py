@@ -58,4 +58,4 @@ def test_a_sampler_draws_networks_within_the_limit_the_same_for_the_same_seed(pr
     assert first == again
     for architecture in drawn:
         choices = choices_of(problem.space, architecture)
-        assert problem.budget.costs.total(problem.trellis, choices) <= 15.0
+        assert problem.budget.costs(choices)[0] <= 15.0

@@ -159,7 +159,9 @@ def test_a_search_is_named_by_what_is_unusual_about_it(tiny_settings: RunSetting
 
 
 def test_a_note_on_progress_is_a_few_words(tiny_outcome: Outcome):
-    record = dataclasses.replace(tiny_outcome.records[0], accuracy=0.5, cost=12.34, epsilon=0.9, feasible_share=0.75)
+    record = dataclasses.replace(
+        tiny_outcome.records[0], accuracy=0.5, costs=(12.34,), epsilon=0.9, feasible_share=0.75
+    )
 
     assert progress_note([record]) == "best 50.0% at 12.3 ms, ε 0.90, feasible 75%"
     assert progress_note([dataclasses.replace(record, epsilon=None)]) == "best 50.0% at 12.3 ms, feasible 75%"

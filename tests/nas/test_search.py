@@ -41,7 +41,7 @@ def environment(puzzle: MakeBudget, encoder_of: EncoderOf) -> SearchEnvironment:
 
 def record(choices: Choices, accuracy: float, cost: float) -> Record:
     return Record(
-        choices=choices, accuracy=accuracy, cost=cost, epsilon=None, growth=None, feasible_share=1.0, seconds=0.0
+        choices=choices, accuracy=accuracy, costs=(cost,), epsilon=None, growth=None, feasible_share=1.0, seconds=0.0
     )
 
 

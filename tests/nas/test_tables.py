@@ -147,16 +147,16 @@ def test_mask_and_potential_of_any_table_equal_enumeration(costs: np.ndarray, li
     for slot in range(costs.ndim):
         for decided in itertools.product(*map(range, costs.shape[:slot])):
             node = budget.trellis.path(decided)[-1]
-            spent = budget.start
+            spent = int(budget.start[0])
             for at, choice in enumerate(decided):
-                spent += int(budget.steps[at][budget.trellis.path(decided)[at], choice])
+                spent += int(budget.steps[at][budget.trellis.path(decided)[at], choice, 0])
             for choice in range(costs.shape[slot]):
                 block = costs[(*decided, choice)]
                 kept = block[block <= limit]
                 expected = np.log(np.sum((kept / limit) ** sharpness)) if kept.size else -np.inf
 
-                assert budget.allowed(slot, np.array([node]), np.array([spent]))[0, choice] == bool(kept.size)
-                actual = potential.values(slot, np.array([node]), np.array([spent]))[0, choice]
+                assert budget.allowed(slot, np.array([node]), np.array([[spent]]))[0, choice] == bool(kept.size)
+                actual = potential.values(slot, np.array([node]), np.array([[spent]]))[0, choice]
                 assert actual == pytest.approx(expected, abs=1e-7)
 
 
@@ -164,7 +164,7 @@ def test_what_is_spent_on_a_prefix_is_the_cheapest_network_behind_it():
     table = table_of(np.array([[4.0, 2.0], [3.0, 8.0]]))
     budget = table_budget(table, table_trellis(table), 4.0)
 
-    assert budget.share(np.array([budget.start])).tolist() == [0.5]
+    assert budget.share(budget.start).tolist() == [0.5]
     assert [budget.share(step).tolist() for step in budget.steps] == [[[0.0, 0.25]], [[0.5, 0.0], [0.0, 1.25]]]
     assert budget.costs.total(budget.trellis, (1, 0)) == pytest.approx(0.75)
 
