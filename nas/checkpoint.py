@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import nn
 
 from nas.errors import ResumeError
+from nas.writing import GO_ON, writing
 from parsers.atomic import written_whole
 
 SECONDS_BETWEEN = 20.0
@@ -89,7 +90,7 @@ class Checkpoint:
         """Keep a training's state where the last one is old enough, and after the last step always.
 
         Raises:
-            OSError: the file cannot be written; the last one is kept.
+            OutputError: the file cannot be written; the last one is kept.
         """
         if not last and time.monotonic() - self._written < self._seconds:
             return
@@ -98,7 +99,7 @@ class Checkpoint:
             "step": str(training.step),
             "stream": json.dumps(self._stream.state() if self._stream else None),
         }
-        with written_whole(self._path) as file:
+        with writing(self._path, GO_ON), written_whole(self._path) as file:
             file.write(save(_tensors(training), metadata))
         self._written = time.monotonic()
 

@@ -25,4 +25,9 @@ app.add_typer(cli_space.app, name="space")
 
 def main() -> None:
     """Run the ``nas`` command line."""
-    run_command(app, name="nas", expected=(NasError, ParsersError), kept="Nothing was written.")
+    run_command(
+        app,
+        name="nas",
+        expected=(NasError, ParsersError),
+        kept="A search that had begun goes on with --resume; nothing else was written.",
+    )

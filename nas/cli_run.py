@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli_common import DEFAULT_MODEL, DataOption, JsonOption, SpaceOption
-from nas.errors import SettingsError
-from parsers.console import progress
+from nas.cli_common import JsonOption
+from nas.errors import ResumeError, SettingsError
+from parsers.console import progress, tell
 
 if TYPE_CHECKING:
     from metamodel.interface import Predictor
-    from nas.costs import Limit
-    from nas.run import Outcome
-    from parsers.device_config import DeviceConfig
+    from nas.run_file import RunOptions
+    from nas.workspace import Workspace
 
 SEARCHES = Path("searches")
 
@@ -27,20 +25,29 @@ def run_search_command(
     device_config: Annotated[
         str | None, typer.Option("--device-config", help="A phone's TOML: its name or its path.")
     ] = None,
-    space: SpaceOption = "mobilenetv2",
-    data: DataOption = "mnist-5k",
-    controller: Annotated[str, typer.Option("--controller", help="comet or random.")] = "comet",
+    space: Annotated[str | None, typer.Option("--space", help="Search space; else mobilenetv2.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="mnist-5k, fashion-mnist or fashion-mnist:FOLDER; else mnist-5k.")
+    ] = None,
+    controller: Annotated[str | None, typer.Option("--controller", help="comet or random; else comet.")] = None,
     potential: Annotated[
-        str, typer.Option("--potential", help="Shaping potential: exact (dynamic programming) or learned offline.")
-    ] = "exact",
-    budget: Annotated[int, typer.Option("--budget", help="Accuracy queries, each about another network.")] = 50,
+        str | None,
+        typer.Option("--potential", help="Shaping potential: exact (dynamic programming), or learned offline."),
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option("--budget", help="Accuracy queries, each about another network; else 50.")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option("--patience", help="End after so many queries without a better network; 0 spends the budget."),
+    ] = None,
     limit: Annotated[
         list[str] | None, typer.Option("--limit", help="As latency=25ms, instead of the device config's. Repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same search.")] = 0,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The same seed gives the same search.")] = None,
     model: Annotated[
-        Path, typer.Option("--model", help="Folder of the predictor, from 'metamodel fit'.")
-    ] = DEFAULT_MODEL,
+        Path | None, typer.Option("--model", help="Folder of the predictor, from 'metamodel fit'; else models/default.")
+    ] = None,
     shared_epochs: Annotated[
         int | None, typer.Option("--shared-epochs", min=1, help="How long the weight-sharing network is trained.")
     ] = None,
@@ -49,70 +56,119 @@ def run_search_command(
         typer.Option("--tuning-epochs", min=0, help="How long a path's weights are tuned before it is judged."),
     ] = None,
     finalists: Annotated[
-        int, typer.Option("--finalists", help="How many of the best are trained alone to find the winner.")
-    ] = 5,
+        int | None, typer.Option("--finalists", help="How many of the best are trained alone to find the winner.")
+    ] = None,
     alone_epochs: Annotated[
         int | None, typer.Option("--alone-epochs", min=1, help="How long every finalist is trained alone.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Of torch; else 1.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A search's run.toml: its settings, where no option says otherwise.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the search, instead of one under searches/.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a search that was stopped; the winner is the same.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Throw away a search that was stopped, and start over.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Search, train the best alone, and write the winner as ONNX with its history, front and learning curve."""
-    from dataclasses import replace
+    from nas.run_file import RunOptions
 
-    from nas.output import check_output, write_search
-    from nas.run import RunSettings, check_settings, run, search_name
-
-    device = _device(tier, device_config)
-    settings = RunSettings(
-        device=device,
-        limit=_limit(limit or [], device),
+    said = RunOptions(
+        device=_device(tier, device_config),
+        limits=tuple(limit) if limit else None,
         space=space,
         data=data,
         controller=controller,
         potential=potential,
         budget=budget,
+        patience=patience,
         seed=seed,
+        model=None if model is None else model.as_posix(),
+        shared_epochs=shared_epochs,
+        tuning_epochs=tuning_epochs,
         finalists=finalists,
+        alone_epochs=alone_epochs,
+        threads=threads,
     )
-    settings = replace(
-        settings,
-        shared=replace(settings.shared, epochs=shared_epochs or settings.shared.epochs),
-        tuning=replace(settings.tuning, epochs=settings.tuning.epochs if tuning_epochs is None else tuning_epochs),
-        alone=replace(settings.alone, epochs=alone_epochs or settings.alone.epochs),
-    )
+    folder = run_search(said, config=config, output=output, resume=resume, fresh=fresh)
+    _print_search(folder, as_json=as_json)
+
+
+def run_search(said: RunOptions, *, config: Path | None, output: Path | None, resume: bool, fresh: bool) -> Path:
+    """Start a search, or go on with one, and give its folder when it is finished.
+
+    Raises:
+        NasError: settings that cannot be, a place that cannot be written, a search that cannot be gone on with.
+    """
+    from nas.output import write_search
+    from nas.run import conduct, prepare
+    from nas.run_file import check_versions, model_of, read_run_file, run_toml, settings_of
+    from nas.settings import check_settings, search_name
+    from nas.workspace import Workspace
+
+    if resume and fresh:
+        raise SettingsError("--resume goes on and --fresh starts over: give one of them.")
+    if config is not None:
+        said = said.over(read_run_file(config))
+    if output is None:
+        check_settings(settings_of(said))
+        output = SEARCHES / search_name(settings_of(said), model_of(said))
+    workspace = Workspace(output)
+    said = _kept(said, workspace, resume=resume, fresh=fresh)
+    settings = settings_of(said)
     check_settings(settings)
-    folder = output or SEARCHES / search_name(settings, model)
-    check_output(folder)
-    outcome = run(settings, _predictor(model), progress)
-    write_search(outcome, folder, model)
-    _print_outcome(outcome, folder, as_json=as_json)
+    workspace.check()
+    if resume and workspace.finished and not workspace.begun:
+        workspace.tidy()
+        tell(f"{output} is finished already.")
+        return output
+    if workspace.begun and not fresh:
+        check_versions(workspace.run_file)
+    prepared = prepare(settings, _predictor(model_of(said)))
+    if fresh:
+        workspace.discard()
+    with workspace.opened(run_toml(said)):
+        write_search(conduct(prepared, progress, workspace), workspace.folder)
+        workspace.publish()
+    return output
 
 
-def _device(tier: str | None, device_config: str | None) -> DeviceConfig:
-    from parsers.device_config import load_device_config
+def _kept(said: RunOptions, workspace: Workspace, *, resume: bool, fresh: bool) -> RunOptions:
+    """Take the settings of a search that is gone on with from its own file; what is said beside it must agree.
 
-    wanted = [name for name in (tier, device_config) if name is not None]
-    if len(wanted) != 1:
-        raise SettingsError("Name one device: --tier flagship, or --device-config with a phone's name or TOML file.")
-    return load_device_config(wanted[0])
+    Raises:
+        ResumeError: an unfinished search that nobody said what to do with.
+        SettingsError: something else was said.
+    """
+    from nas.run_file import check_agreement, read_run_file
 
-
-def _limit(written: Sequence[str], device: DeviceConfig) -> Limit:
-    from nas.costs import Limit, parse_limit
-
-    limits = [parse_limit(text) for text in written]
-    if len(limits) > 1:
-        raise SettingsError(f"latency has {len(limits)} limits: {', '.join(written)}. Give one.")
-    if limits:
-        return limits[0]
-    if device.latency_limit_ms is None:
-        raise SettingsError(
-            f"{device.name} has no latency_limit_ms. Say how long a network may take: --limit latency=25ms."
+    if workspace.begun and not (resume or fresh):
+        raise ResumeError(
+            f"{workspace.folder} holds a search that was stopped. Go on with it by --resume, or start over by --fresh."
         )
-    return Limit(target="latency", value=device.latency_limit_ms)
+    if not resume:
+        return said
+    if workspace.begun:
+        path = workspace.run_file
+    elif workspace.finished:
+        path = workspace.final / workspace.run_file.name
+    else:
+        return said  # stopped before there was anything to keep: it begins
+    kept = read_run_file(path)
+    check_agreement(said, kept, path)
+    return kept
+
+
+def _device(tier: str | None, device_config: str | None) -> str | None:
+    if tier is not None and device_config is not None:
+        raise SettingsError("Name one device: --tier flagship, or --device-config with a phone's name or TOML file.")
+    return tier or device_config
 
 
 def _predictor(folder: Path) -> Predictor:
@@ -125,42 +181,45 @@ def _predictor(folder: Path) -> Predictor:
         raise PredictorError(str(exc)) from exc
 
 
-def _print_outcome(outcome: Outcome, folder: Path, *, as_json: bool) -> None:
-    from nas.space import choice_label
+def _print_search(folder: Path, *, as_json: bool) -> None:
+    """Print what lies in a finished search's folder."""
+    from nas.output import FILES
 
-    winner, limit = outcome.winner, outcome.settings.limit
-    files = {
-        "network": folder / "best.onnx",
-        "front": folder / "front.csv",
-        "front_plot": folder / "front.png",
-        "learning_curve": folder / "learning_curve.png",
-        "history": folder / "history.parquet",
-    }
+    files = {name: str(folder / file) for name, file in FILES.items()}
+    found: dict[str, Any] = json.loads(Path(files["architecture"]).read_text(encoding="utf-8"))
     if as_json:
         document = {
             "search": str(folder),
-            "queries": len(outcome.records),
-            "blocks": [choice_label(choice) for choice in winner.architecture],
-            "latency_ms": winner.record.cost,
-            "latency_limit_ms": limit.value,
-            "manual_latency_ms": outcome.manual_latency_ms,
-            "shared_accuracy": winner.record.accuracy,
-            "validation_accuracy": winner.validation_accuracy,
-            "test_accuracy": winner.test_accuracy,
-            "test_images": winner.test_images,
-            "macs": winner.macs,
-            "weight_elements": winner.weight_elements,
-            "files": {name: str(path) for name, path in files.items()},
+            "queries": found["queries"],
+            "blocks": found["labels"],
+            "latency_ms": found["predicted_latency_ms"],
+            **{name: found[name] for name in _SHOWN},
+            "files": files,
         }
         print(json.dumps(document))
         return
-    print(f"Winner of {len(outcome.records)}: {' | '.join(choice_label(choice) for choice in winner.architecture)}")
+    print(f"Winner of {found['queries']}: {' | '.join(found['labels'])}")
     print(
-        f"  predicted latency {winner.record.cost:.1f} {limit.unit} (limit {limit.value:g}; by hand {outcome.manual_latency_ms:.1f}), "
-        f"{winner.macs / 1e6:.2f} MMACs, {winner.weight_elements / 1e3:.1f} k weights"
+        f"  predicted latency {found['predicted_latency_ms']:.1f} ms (limit {found['latency_limit_ms']:g}; "
+        f"by hand {found['manual_latency_ms']:.1f}), "
+        f"{found['macs'] / 1e6:.2f} MMACs, {found['weight_elements'] / 1e3:.1f} k weights"
     )
     print(
-        f"  test accuracy {winner.test_accuracy:.1%} of {winner.test_images} images; best of {len(outcome.finalists)} trained alone"
+        f"  test accuracy {found['test_accuracy']:.1%} of {found['test_images']} images; "
+        f"best of {len(found['finalists'])} trained alone"
     )
     for name, path in files.items():
         print(f"  {name.replace('_', ' ')}: {path}")
+
+
+_SHOWN = (
+    "latency_limit_ms",
+    "manual_latency_ms",
+    "shared_accuracy",
+    "validation_accuracy",
+    "test_accuracy",
+    "test_images",
+    "macs",
+    "weight_elements",
+)
+"""Of the winner, in the JSON document."""

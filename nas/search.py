@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from nas.controllers.controller import Controller
 from nas.environment import SearchEnvironment
-from nas.errors import SettingsError
+from nas.errors import ResumeError, SettingsError
 from nas.trellis import Choices
 
 
@@ -38,43 +39,68 @@ class Record:
         return self.costs[0]
 
 
+_OTHERWISE = (
+    "The search does not repeat what it did before it was stopped: the predictor, a library or the machine is another one. "
+    "Start over with --fresh, or go on where it began."
+)
+
 Report = Callable[[Sequence[Record]], None]
 """Told after every query, with all records so far."""
 
 
+class Log(Protocol):
+    """Keeps records, so that a search that was stopped goes on behind the last one."""
+
+    @property
+    def kept(self) -> Sequence[Record]:
+        """What was kept before, in order."""
+        ...
+
+    def append(self, record: Record) -> None:
+        """Keep one more."""
+        ...
+
+
 def search(
-    environment: SearchEnvironment, controller: Controller, *, budget: int, report: Report
+    environment: SearchEnvironment,
+    controller: Controller,
+    *,
+    budget: int,
+    report: Report,
+    patience: int = 0,
+    log: Log | None = None,
 ) -> tuple[Record, ...]:
     """Ask about ``budget`` networks, each once; fewer where the controller finds nothing new.
 
     Every proposal walks through the environment, so that whatever a controller believes, a network beyond the limit
     earns nothing and is seen in the history.
 
+    Args:
+        environment: asks for the accuracy.
+        controller: fresh; it is told the answers of the log again before it asks anything new.
+        budget: queries, those of the log among them.
+        report: see :data:`Report`.
+        patience: queries in a row without a better network after which the search ends; 0 spends the whole budget.
+        log: what was asked before, and where to keep what is asked now.
+
     Raises:
-        SettingsError: a budget below 1.
+        SettingsError: a budget below 1, or a patience below 0.
+        ResumeError: the controller does not ask again what the log says that it asked.
     """
     if budget < 1:
         raise SettingsError(f"A budget of {budget} accuracy queries finds nothing. Give --budget 1 or more.")
+    if patience < 0:
+        raise SettingsError(f"A patience of {patience} queries cannot be. Give --patience 0 for none, or more.")
+    kept = log.kept if log else ()
     records: list[Record] = []
-    while len(records) < budget:
-        begun = time.perf_counter()
-        choices = controller.propose()
-        if choices is None:
+    while len(records) < budget and not _is_at_plateau(records, patience):
+        before = kept[len(records)] if len(records) < len(kept) else None
+        record = _query(environment, controller, before)
+        if record is None:
             break
-        accuracy, costs, shares = _walk(environment, choices)
-        controller.learn(choices, accuracy)
-        regulation = controller.regulation()
-        records.append(
-            Record(
-                choices=choices,
-                accuracy=accuracy,
-                costs=costs,
-                epsilon=regulation.epsilons[0] if regulation else None,
-                growth=regulation.growth if regulation else None,
-                feasible_share=float(np.mean(shares)),
-                seconds=time.perf_counter() - begun,
-            )
-        )
+        if log and before is None:
+            log.append(record)
+        records.append(record)
         report(records)
     return tuple(records)
 
@@ -87,6 +113,42 @@ def finalists(records: Sequence[Record], count: int) -> tuple[Record, ...]:
 def best_record(records: Sequence[Record]) -> Record:
     """Give the most accurate network, the cheaper of two that are equally accurate."""
     return finalists(records, 1)[0]
+
+
+def _query(environment: SearchEnvironment, controller: Controller, before: Record | None) -> Record | None:
+    """Let a controller ask about one network and learn the answer; None where it finds nothing new.
+
+    What was asked before is not computed again: the controller hears the answer that the record has.
+    """
+    begun = time.perf_counter()
+    choices = controller.propose()
+    if before is not None and choices != before.choices:
+        raise ResumeError(_OTHERWISE)
+    if choices is None:
+        return None
+    accuracy, costs, shares = _walk(environment, choices)
+    controller.learn(choices, accuracy)
+    regulation = controller.regulation()
+    record = Record(
+        choices=choices,
+        accuracy=accuracy,
+        costs=costs,
+        epsilon=regulation.epsilons[0] if regulation else None,
+        growth=regulation.growth if regulation else None,
+        feasible_share=float(np.mean(shares)),
+        seconds=time.perf_counter() - begun,
+    )
+    if before is not None and replace(record, seconds=before.seconds) != before:
+        raise ResumeError(_OTHERWISE)
+    return before or record
+
+
+def _is_at_plateau(records: Sequence[Record], patience: int) -> bool:
+    """Tell whether so many queries in a row have brought no better network."""
+    if not 0 < patience < len(records):
+        return False
+    earlier = max(record.accuracy for record in records[:-patience])
+    return max(record.accuracy for record in records[-patience:]) <= earlier
 
 
 def _walk(environment: SearchEnvironment, choices: Choices) -> tuple[float, tuple[float, ...], list[float]]:

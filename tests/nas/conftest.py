@@ -15,7 +15,8 @@ from nas.costs import Budget, CostTable, Limit, PricedSignal
 from nas.data import SOURCES, Data, Source, Split
 from nas.encoding import Encoder
 from nas.pricing import latency_table
-from nas.run import Outcome, RunSettings, run
+from nas.run import Outcome, run
+from nas.settings import RunSettings
 from nas.space import Image, Space
 from nas.spaces import SPACES
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots

@@ -142,19 +142,21 @@ def test_a_folder_that_holds_something_else_is_refused_before_the_search(tiny: N
     assert files_below(tmp_path) == {"mine/thesis.txt"}
 
 
-def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(
+def test_ctrl_c_ends_with_130_and_leaves_what_the_search_goes_on_from(
     tiny: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nas.output.export_onnx", interrupt)
-
-    code, out, err = tiny("--limit=latency=15ms", "-o", "found")
+    with monkeypatch.context() as patch:
+        patch.setattr("nas.output.export_onnx", interrupt)
+        code, out, err = tiny("--limit=latency=15ms", "-o", "found")
 
     assert (code, out) == (130, "")
-    assert [line for line in err.splitlines() if line.startswith("nas:")] == ["nas: stopped. Nothing was written."]
-    assert list(tmp_path.iterdir()) == []
+    assert [line for line in err.splitlines() if line.startswith("nas:")] == [
+        "nas: stopped. A search that had begun goes on with --resume; nothing else was written."
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["found.unfinished"]
 
 
 def test_the_layers_of_a_space_are_a_suite_that_can_be_measured(nas: Nas, space: Space, tmp_path: Path):

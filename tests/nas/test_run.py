@@ -10,8 +10,9 @@ import pytest
 from nas.costs import Limit
 from nas.errors import DataError, InfeasibleError, SettingsError, SpaceError
 from nas.layers import network_layers
-from nas.run import Outcome, RunSettings, check_settings, device_setting, progress_note, run, search_name
+from nas.run import Outcome, device_setting, progress_note, run
 from nas.search import Record, best_record, finalists
+from nas.settings import RunSettings, check_settings, search_name
 from nas.train import Advance, Schedule, accuracy_of
 from nas.trellis import architecture_of
 from parsers.roofline import macs

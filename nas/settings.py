@@ -1,0 +1,89 @@
+"""What decides a search, and the name of its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.costs import Limit
+from nas.data import data_label, data_source
+from nas.errors import SettingsError
+from nas.problem import ControllerName, PotentialName, check_names
+from nas.spaces import make_space
+from nas.train import Schedule
+from parsers.device_config import DeviceConfig
+
+SHARED_SCHEDULE = Schedule(epochs=100)
+TUNING_SCHEDULE = Schedule(epochs=3, learning_rate=0.05, warmup=0.0)
+ALONE_SCHEDULE = Schedule(epochs=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """Everything that decides a search; the same settings give the same search on the same machine."""
+
+    device: DeviceConfig
+    limit: Limit
+    space: str = "mobilenetv2"
+    data: str = "mnist-5k"
+    controller: str = ControllerName.COMET
+    potential: str = PotentialName.EXACT
+    budget: int = 50
+    """Accuracy queries, each about another network."""
+    patience: int = 0
+    """Queries in a row without a better network after which the search ends; 0 spends the whole budget."""
+    seed: int = 0
+    shared: Schedule = SHARED_SCHEDULE
+    """Of the weight-sharing network."""
+    tuning: Schedule = TUNING_SCHEDULE
+    """Of each path's copy of the shared weights, before it is judged."""
+    finalists: int = 5
+    """How many of the networks that shared weights find best are trained alone; the best of those wins."""
+    alone: Schedule = ALONE_SCHEDULE
+    """Of every finalist."""
+    threads: int = 1
+    """Of torch."""
+
+
+def check_settings(settings: RunSettings) -> None:
+    """Refuse what cannot be before anything is computed.
+
+    Raises:
+        SettingsError: a budget below 1, an unknown controller or potential.
+        DataError: an unknown data set.
+        SpaceError: an unknown space.
+    """
+    check_names(settings.controller, settings.potential)
+    source = data_source(settings.data)
+    make_space(settings.space, image=source.image, classes=source.classes)
+    if settings.budget < 1:
+        raise SettingsError(f"A budget of {settings.budget} accuracy queries finds nothing. Give --budget 1 or more.")
+    if settings.finalists < 1:
+        raise SettingsError(f"{settings.finalists} finalists leave no winner. Give --finalists 1 or more.")
+
+
+def search_name(settings: RunSettings, model: Path) -> str:
+    """Name a search's folder by what decides it; what is as usual is left out.
+
+    The same settings have the same name, and other settings another one.
+    """
+    usual = RunSettings(device=settings.device, limit=settings.limit)
+    parts = [settings.device.name, settings.space, data_label(settings.data), settings.controller]
+    parts.append(f"seed{settings.seed}")
+    if settings.potential != usual.potential:
+        parts.append(settings.potential)
+    if settings.budget != usual.budget:
+        parts.append(f"budget{settings.budget}")
+    if settings.limit.value != settings.device.latency_limit_ms:
+        parts.append(f"{settings.limit.target}{settings.limit.value:g}{settings.limit.unit}")
+    if settings.shared != usual.shared:
+        parts.append(f"shared{settings.shared.epochs}")
+    if settings.tuning != usual.tuning:
+        parts.append(f"tuning{settings.tuning.epochs}")
+    if settings.finalists != usual.finalists:
+        parts.append(f"finalists{settings.finalists}")
+    if settings.alone != usual.alone:
+        parts.append(f"alone{settings.alone.epochs}")
+    if model.name != "default":
+        parts.append(model.name)
+    return "-".join(parts)
