@@ -53,6 +53,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WholeNetwork:
+    """What a job's runs say of its network as one thing, where rows say it of layers."""
+
+    network: str
+    status: Status
+    """How the job ended; that of layers (``fallback``) is told by their rows."""
+    wall_ms: tuple[float, ...] = ()
+    """Of each process that counts: the median over its unprofiled iterations."""
+    run_peak_mb: tuple[float, ...] = ()
+    """Of each process that tells it; there is none below 1 MB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Finding:
     """What the runs say of one layer."""
 
@@ -66,14 +79,10 @@ def parse_job(folder: Path, device: DeviceRecord, *, campaign: str) -> list[Row]
     Raises:
         StatsError, RunLogError, OrtProfileError: the evidence cannot be read.
     """
-    spec = read_job(folder)
-    paths = sorted(folder.glob(f"{RUN_PREFIX}*"), key=_run_number)
-    runs = [_read_run(path) for path in paths if _run_number(path) < FIRST_POWER_RUN]
-    if not runs:
-        raise StatsError(f"{folder}: a finished job without a run. Collect it again with --fresh.")
+    spec, runs = read_job(folder), _timed_runs(folder)
     isolated = spec.scope is Scope.ISOLATED
     findings = [_measure_isolated(spec, runs)] if isolated else _measure_in_network(spec, runs)
-    power_runs = [_read_run(path) for path in paths if _run_number(path) >= FIRST_POWER_RUN]
+    power_runs = [_read_run(path) for path in _run_folders(folder) if _run_number(path) >= FIRST_POWER_RUN]
     power = [run.power for run in power_runs if run.power is not None]
     if isolated and findings[0].measurement.status is Status.OK:
         findings = [replace(findings[0], measurement=with_energy(findings[0].measurement, power))]
@@ -81,6 +90,27 @@ def parse_job(folder: Path, device: DeviceRecord, *, campaign: str) -> list[Row]
         _row(spec, index, part, finding, runs, device, campaign)
         for index, (part, finding) in enumerate(zip(spec.layers, findings, strict=True))
     ]
+
+
+def read_whole_network(folder: Path) -> WholeNetwork:
+    """Read what a network's job says of it as a whole.
+
+    Raises:
+        StatsError, RunLogError, OrtProfileError: the evidence cannot be read, or is not of a network.
+    """
+    spec = read_job(folder)
+    if spec.scope is not Scope.IN_NETWORK:
+        raise StatsError(f"{folder}: a job of a single layer, not of a network.")
+    good, status = _good_runs(spec, _timed_runs(folder))
+    if status is not Status.OK:
+        return WholeNetwork(network=spec.networks[0], status=status)
+    peaks_mb = (run.log.run_peak_mb for run in good)
+    return WholeNetwork(
+        network=spec.networks[0],
+        status=status,
+        wall_ms=tuple(_wall_us(run) / 1e3 for run in good),
+        run_peak_mb=tuple(peak for peak in peaks_mb if peak is not None),
+    )
 
 
 def run_status(log: RunLog) -> Status:
@@ -96,6 +126,22 @@ def run_status(log: RunLog) -> Status:
 def read_run_status(folder: Path) -> Status:
     """Say how the run ended whose folder this is; raises as :func:`parse_job`."""
     return _read_run(folder).status
+
+
+def _timed_runs(folder: Path) -> list[Run]:
+    """Read the runs of a finished job that measured time.
+
+    Raises:
+        StatsError: there is none.
+    """
+    runs = [_read_run(path) for path in _run_folders(folder) if _run_number(path) < FIRST_POWER_RUN]
+    if not runs:
+        raise StatsError(f"{folder}: a finished job without a run. Collect it again with --fresh.")
+    return runs
+
+
+def _run_folders(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"{RUN_PREFIX}*"), key=_run_number)
 
 
 def _run_number(folder: Path) -> int:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from parsers.schema import Context, Layer, Row
+from parsers.evidence import read_whole_network
+from parsers.jobs import JOB_FILE
+from parsers.schema import Context, Layer, Row, Status
 from parsers.stats import parse_campaign, write_stats
 from profiler.campaign import Patience, Report
 from profiler.device import Conditions, Device
@@ -28,7 +30,7 @@ from profiler.power import attach_monitor, parse_power_option
 from profiler.rack import Shortfall, collect_rack
 from profiler.settings import CampaignSettings
 from profiler.store import CampaignStore
-from profiler.suite import Suite, load_suite, suite_from_layers
+from profiler.suite import Suite, load_suite, suite_from_layers, suite_from_models
 
 HOST = "host"
 """The name by which this machine is asked for."""
@@ -219,6 +221,62 @@ def measure_chosen(
     settings = replace(settings, suite_sha256=fingerprint(few))
     # A calibration that was disturbed is measured anew: it is over in seconds.
     return measure_suite(few, settings, open_bench(settings, runs=runs, wires=wires), fresh=True, report=report)
+
+
+def measure_networks(
+    models: Sequence[Path],
+    *,
+    name: str,
+    device: str,
+    provider: str = "cpu",
+    threads: int = 1,
+    processes: int = 3,
+    runs: Path,
+    wires: Wires | None = None,
+    fresh: bool = False,
+    waiting: Callable[[], None] = lambda: None,
+    report: Report = lambda _: None,
+) -> Measured:
+    """Measure networks as wholes on one device, none of their layers alone.
+
+    The same call goes on where it was stopped, or gives what was measured. Where a network was disturbed in every attempt, the
+    next call measures all of them anew: they are there to be compared.
+
+    Args:
+        models: an ONNX file each; they must stay as long as this takes. A file's stem is its network's name.
+        name: of the suite, which names the campaign.
+        device: ``host``, or a phone's serial.
+        provider: the execution provider to ask for.
+        threads: of the provider.
+        processes: per network; their spread is the error.
+        runs: the folder of all campaigns.
+        wires: over which the device is reached.
+        fresh: measure anew whatever is there.
+        waiting: as for :func:`open_bench`.
+        report: called after every run.
+
+    Raises:
+        ProfilerError: the device is not there or cannot measure, or a file is no network.
+    """
+    if device == ALL or "+" in device:
+        raise CampaignError(f"Networks are compared on one device at a time, not on {device!r}; name one.")
+    suite = replace(suite_from_models(models), name=name, layers=(), left_out=())
+    settings = CampaignSettings(
+        suite=name,
+        suite_sha256=fingerprint(suite),
+        device=device,
+        provider=provider,
+        threads=threads,
+        processes=processes,
+    )
+    bench = open_bench(settings, runs=runs, wires=wires, waiting=waiting)
+    return measure_suite(suite, settings, bench, fresh=fresh or _was_disturbed(bench.store), report=report)
+
+
+def _was_disturbed(store: CampaignStore) -> bool:
+    """Tell whether a network that was measured before has no time because of what went on beside it."""
+    statuses = {read_whole_network(path.parent).status for path in store.root.glob(f"*/[!.]*/{JOB_FILE}")}
+    return bool(statuses & {Status.CONTENDED, Status.THROTTLED, Status.LOST})
 
 
 def _absent(

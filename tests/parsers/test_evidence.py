@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parsers.errors import OrtProfileError, StatsError
-from parsers.evidence import parse_job, read_run_status
+from parsers.evidence import WholeNetwork, parse_job, read_run_status, read_whole_network
 from parsers.jobs import DeviceRecord, JobLayer, JobSpec, job_to_json, write_verdict
 from parsers.schema import Context, DeviceKind, Layer, Measurement, Row, Scope, Status
 
@@ -399,3 +399,32 @@ def test_in_a_network_a_layer_without_a_node_is_elided_where_none_can_hide_it(tm
     rows = in_network(tmp_path / "job", nodes, [CONV, CONV], provider="cpu")
 
     assert [verdict_on(row) for row in rows] == [(Status.OK, "cpu", 0.01), (Status.ELIDED, None, None)]
+
+
+# -- a network as a whole --------------------------------------------------------------------------------------------
+
+
+def test_a_networks_job_tells_each_processs_wall_time_and_peak_of_the_whole(tmp_path: Path) -> None:
+    memory = "memory baseline_kb=1000 load_peak_kb=2000 resident_kb=2000 run_peak_kb=6000"
+    folder = write_job(
+        tmp_path / "job", ALONE, scope=Scope.IN_NETWORK, layers=[CONV, CONV], extra=([memory], [], [memory])
+    )
+
+    whole = read_whole_network(folder)
+
+    assert whole == WholeNetwork(
+        network="net", status=Status.OK, wall_ms=(0.1, 0.1, 0.1), run_peak_mb=(pytest.approx(5.12),) * 2
+    )
+
+
+def test_a_network_most_of_whose_runs_are_held_against_has_their_status_and_no_times(tmp_path: Path) -> None:
+    folder = write_job(tmp_path / "job", ALONE, scope=Scope.IN_NETWORK)
+    for run in (0, 2):
+        write_verdict(folder / f"run-{run}", status=Status.THROTTLED, reason="slow")
+
+    assert read_whole_network(folder) == WholeNetwork(network="net", status=Status.THROTTLED)
+
+
+def test_a_single_layers_job_tells_of_no_network(tmp_path: Path) -> None:
+    with pytest.raises(StatsError, match="a job of a single layer"):
+        read_whole_network(write_job(tmp_path / "job", ALONE))

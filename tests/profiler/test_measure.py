@@ -10,11 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from parsers.schema import DeviceKind, Origin, Status
+from parsers.evidence import read_whole_network
+from parsers.jobs import write_verdict
+from parsers.schema import DeviceKind, Origin, Scope, Status
 from parsers.stats import parse_campaign, read_stats
-from profiler.errors import DeviceNotFoundError
+from profiler.errors import CampaignError, DeviceNotFoundError
 from profiler.job_plans import fingerprint
-from profiler.measure import Measured, measure_suite, open_bench
+from profiler.measure import Measured, measure_networks, measure_suite, open_bench
 from profiler.settings import CampaignSettings
 from profiler.suite import Suite, suite_from_layers, suite_from_models
 
@@ -181,3 +183,39 @@ def test_an_interrupt_keeps_what_is_done_and_says_so(layers_file: Path, tmp_path
     assert program.returncode in {0, 130}
     assert program.returncode == 0 or "What was measured is kept" in complaint
     assert "Traceback" not in complaint
+
+
+def test_networks_are_measured_as_wholes_alone_and_the_same_call_gives_what_was_measured(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(tiny_model.read_bytes())
+
+    first, again = (
+        measure_networks([tiny_model, other], name="two", device="host", processes=2, runs=tmp_path / "runs")
+        for _ in range(2)
+    )
+
+    folders = sorted(path.parent for path in first.stats_path.parent.glob("*/*/job.json"))
+    whole = [read_whole_network(folder) for folder in folders]
+    assert [one.network for one in whole] == ["other", "tiny"]
+    assert {row.execution.scope for row in first.rows} == {Scope.IN_NETWORK}
+    assert {len(one.wall_ms) for one in whole if one.status is Status.OK} <= {2}
+    if Status.CONTENDED not in {one.status for one in whole}:
+        assert again.rows == first.rows
+
+
+def test_networks_that_were_disturbed_are_measured_anew(tiny_model: Path, tmp_path: Path) -> None:
+    first = measure_networks([tiny_model], name="one", device="host", processes=1, runs=tmp_path / "runs")
+    (job,) = first.stats_path.parent.glob("*/*/job.json")
+    for run in job.parent.glob("run-*"):
+        write_verdict(run, status=Status.THROTTLED, reason="for the test")
+
+    measure_networks([tiny_model], name="one", device="host", processes=1, runs=tmp_path / "runs")
+
+    assert not list(job.parent.glob("run-*/verdict.json"))
+
+
+def test_networks_are_measured_on_one_device_at_a_time(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(CampaignError, match="one device at a time, not on 'all'; name one"):
+        measure_networks([tiny_model], name="one", device="all", runs=tmp_path / "runs")
