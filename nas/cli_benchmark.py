@@ -33,7 +33,8 @@ def benchmark_command(
         str,
         typer.Option(
             "--controllers",
-            help="comet, random, evolution, local-search, scalarised-q, reinforce, linear-thompson; others are compared with the first.",
+            help="comet, comet-literal, random, evolution, local-search, scalarised-q, reinforce, linear-thompson, tpe, nsga2; "
+            "set as comet:epsilon=constant or tpe:assist=mask. Others are compared with the first.",
         ),
     ] = "comet,random",
     seeds: Annotated[int, typer.Option("--seeds", help="How many seeds.")] = 20,
@@ -45,20 +46,40 @@ def benchmark_command(
             "--assist", help="What rivals get of the costs: none, mask (the limit) or near-budget (draws, too)."
         ),
     ] = "none",
-    potential: Annotated[str, typer.Option("--potential", help="AutoCoMET's: exact or learned.")] = "exact",
+    potential: Annotated[
+        str, typer.Option("--potential", help="AutoCoMET's: exact, learned beforehand or online (as in the paper).")
+    ] = "exact",
+    epsilon: Annotated[str, typer.Option("--epsilon", help="AutoCoMET's: co-regulated or constant.")] = "co-regulated",
+    shaping: Annotated[
+        str, typer.Option("--shaping", help="Where AutoCoMET's potential enters: policy, update (Q's target) or both.")
+    ] = "policy",
+    noise: Annotated[
+        float, typer.Option("--noise", help="Searches see every cost times a fixed factor exp(N(0, NOISE)) of its own.")
+    ] = 0.0,
+    confidence: Annotated[
+        float | None, typer.Option("--confidence", help="Hold limits against that error with so much confidence.")
+    ] = None,
+    reference: Annotated[
+        str, typer.Option("--reference", help="Accuracy in percent and cost that hypervolumes are measured from.")
+    ] = "60,36",
     cost_floor: Annotated[float, typer.Option("--cost-floor", help="Costs below count as this much.")] = 0.5,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Searches at once; else one per core.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--json", help="Write all scores to this file.")] = None,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", help="Draw regret.png and learning_curve.png into this folder.")
+    ] = None,
 ) -> None:
     """Search a table with every controller under every limit, and compare what they find with the true optimum."""
     from joblib import cpu_count
 
-    from nas.benchmark import BenchmarkSettings, benchmark, check_benchmark
+    from nas.benchmark import BenchmarkSettings, benchmark, check_benchmark, searches
     from nas.benchmark_scores import document, scores
     from nas.controllers.assistance import Assist
+    from nas.controllers.comet import CometSettings, EpsilonRule, Shaping
     from nas.errors import OutputError
+    from nas.hypervolume import parse_reference
     from nas.problem import PotentialName
     from nas.tables import load_table, parse_limits
 
@@ -72,10 +93,16 @@ def benchmark_command(
         budget=budget,
         assist=Assist(_known("--assist", assist, tuple(Assist))),
         potential=PotentialName(_known("--potential", potential, tuple(PotentialName))),
+        comet=CometSettings(
+            epsilon=EpsilonRule(_known("--epsilon", epsilon, tuple(EpsilonRule))),
+            shaping=Shaping(_known("--shaping", shaping, tuple(Shaping))),
+        ),
+        noise=noise,
+        confidence=confidence,
+        reference=parse_reference(reference),
     )
     check_benchmark(settings)
-    total = len(settings.controllers) * len(settings.limits) * len(settings.seeds)
-    with progress("Searching", total) as advance:
+    with progress("Searching", searches(accuracies, settings)) as advance:
         plays = benchmark(accuracies, settings, workers=workers or cpu_count(), advance=advance)
     _print_scores(scores(plays))
     if output is not None:
@@ -91,8 +118,17 @@ def benchmark_command(
             "budget": budget,
             "assist": settings.assist,
             "potential": settings.potential,
+            "epsilon": settings.comet.epsilon,
+            "shaping": settings.comet.shaping,
+            "noise": noise,
+            "confidence": confidence,
+            "reference": [settings.reference.accuracy, settings.reference.cost],
         }
         _write(output, json.dumps(head | document(plays), indent=1) + "\n")
+    if plots is not None:
+        from nas.benchmark_plots import draw_benchmark
+
+        draw_benchmark(plays.single, f"{signal} within {latency}, {table.name}", plots)
 
 
 def _known(option: str, name: str, known: tuple[str, ...]) -> str:
@@ -110,13 +146,16 @@ def _print_scores(found: Mapping[str, Score]) -> None:
     print(
         "Points to the best network within the limit, behind so many queries; queries to 0.5 points (median, share by 200)"
     )
-    print(f"{'controller':18}{heads}   median  share  beyond limit  ms/network")
+    width = max(18, *(len(name) + 1 for name in found))
+    print(f"{'controller':{width}}{heads}   median  share  beyond limit  front's area  ms/network")
     for name, score in found.items():
         regrets = "".join(f"{'-' if one is None else format(one.mean, '.2f'):>7}" for one in score.regret.values())
         half = score.queries_to_half_point
         median = "-" if half.median is None else f"{half.median:.0f}"
+        area = next((one for one in reversed(score.hypervolume_share.values()) if one is not None), None)
         print(
-            f"{name:18}{regrets}{median:>9}{half.share_by_200:>7.2f}{score.infeasible_share:>14.1%}{score.ms_per_network:>12.2f}"
+            f"{name:{width}}{regrets}{median:>9}{half.share_by_200:>7.2f}{score.infeasible_share:>14.1%}"
+            f"{'-' if area is None else format(area.mean, '.1%'):>14}{score.ms_per_network:>12.2f}"
         )
 
 

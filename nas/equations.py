@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,11 +23,13 @@ from nas.trellis import BoolArray, FloatArray
 
 GAMMA = 0.9
 
+Values = TypeVar("Values", float, FloatArray)
+
 
 def printed_potential_update(
-    potential: float, reward: float, next_potential: float, *, beta: float, gamma: float = GAMMA
-) -> float:
-    """Learn a potential online, as printed (Section III-D; Algorithm 1, lines 11 and 12).
+    potential: Values, reward: Values, next_potential: Values, *, beta: float, gamma: float = GAMMA
+) -> Values:
+    """Learn a potential online, as printed (Section III-D; Algorithm 1, lines 11 and 12); numbers, or arrays of one shape.
 
     δ = r_S + γ Φ(s', a') - Φ(s, a), and Φ(s, a) ← Φ(s, a) + β δ.
     """

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from metamodel.interface import Predictor, Setting
-from nas.controllers.comet import Comet
+from nas.controllers.assistance import Assist, Assistance
+from nas.controllers.comet import Comet, CometSettings
 from nas.controllers.controller import Controller
-from nas.controllers.random_search import RandomSearch
-from nas.costs import Budget, Limit, PricedSignal
+from nas.costs import Budget, PricedSignal
 from nas.drawing import draw
 from nas.encoding import Encoder, context_attributes
 from nas.environment import SHARPNESS
 from nas.errors import SettingsError
 from nas.learned_potential import LearnedPotential
+from nas.online_potential import OnlinePotential
 from nas.potential import ExactPotential, Potential
-from nas.pricing import latency_table
+from nas.pricing import price_signals
+from nas.rivals import RIVALS
+from nas.signals import Limit
 from nas.space import Architecture, Space
 from nas.trellis import Trellis, architecture_of, space_trellis
 
@@ -28,7 +31,15 @@ class ControllerName(StrEnum):
     """Who searches."""
 
     COMET = "comet"
+    COMET_LITERAL = "comet-literal"
     RANDOM = "random"
+    EVOLUTION = "evolution"
+    LOCAL_SEARCH = "local-search"
+    SCALARISED_Q = "scalarised-q"
+    REINFORCE = "reinforce"
+    LINEAR_THOMPSON = "linear-thompson"
+    TPE = "tpe"
+    NSGA2 = "nsga2"
 
 
 class PotentialName(StrEnum):
@@ -38,6 +49,8 @@ class PotentialName(StrEnum):
     """Dynamic programming."""
     LEARNED = "learned"
     """A perceptron fitted to the same quantity beforehand."""
+    ONLINE = "online"
+    """The paper's: a perceptron that learns by SARSA while the search goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,29 +71,59 @@ def pose(space: Space, predictor: Predictor, setting: Setting, limit: Limit) -> 
         InfeasibleError: no network of the space keeps the limit.
     """
     trellis = space_trellis(space)
-    table = latency_table(space, predictor, setting)
-    budget = Budget(trellis, [PricedSignal(name=limit.target, unit=limit.unit, tables=(table,), limit=limit.value)])
+    priced = price_signals(space, predictor, setting, [limit.target])
+    budget = Budget(trellis, [replace(signal, limit=limit.value) for signal in priced])
     return Problem(
         space=space, trellis=trellis, budget=budget, encoder=Encoder(trellis, context_attributes(setting.context))
     )
 
 
-def make_controller(name: str, problem: Problem, *, potential: str, seed: int) -> Controller:
+def make_controller(
+    name: str,
+    problem: Problem,
+    *,
+    potential: str,
+    seed: int,
+    settings: CometSettings | None = None,
+    assist: Assist = Assist.MASK,
+    queries: int = 50,
+) -> Controller:
     """Build a controller by name.
+
+    Args:
+        name: see :class:`ControllerName`.
+        problem: what is searched.
+        potential: of AutoCoMET's controller; see :class:`PotentialName`.
+        seed: of everything random.
+        settings: of AutoCoMET's controller.
+        assist: how much of the predictor any other gets.
+        queries: how many it will have; populations hang on it.
 
     Raises:
         SettingsError: no controller, or no potential, of that name.
     """
     check_names(name, potential)
-    if name == ControllerName.RANDOM:
-        return RandomSearch(problem.budget, seed=seed)
-    return Comet(problem.budget, problem.encoder, [make_potential(potential, problem.budget, seed=seed)], seed=seed)
+    if name == ControllerName.COMET:
+        shaping = make_potential(potential, problem.budget, seed=seed)
+        return Comet(problem.budget, problem.encoder, [shaping], seed=seed, settings=settings)
+    budget = problem.budget
+    if assist is Assist.NONE:
+        budget = Budget(problem.trellis, [replace(signal, limit=None) for signal in budget.signals])
+    sharpness = SHARPNESS if assist is Assist.NEAR_BUDGET else 0
+    given = Assistance(
+        budget=budget,
+        potential=ExactPotential(budget, sharpness=sharpness),
+        limit_ticks=int(problem.budget.limit_ticks[0]),
+    )
+    return RIVALS[name](given, problem.encoder, seed, queries)
 
 
 def make_potential(name: str, budget: Budget, *, seed: int) -> Potential:
     """Build a potential by name."""
     if name == PotentialName.LEARNED:
         return LearnedPotential(budget, sharpness=SHARPNESS, seed=seed)
+    if name == PotentialName.ONLINE:
+        return OnlinePotential(budget, sharpness=SHARPNESS, seed=seed)
     return ExactPotential(budget, sharpness=SHARPNESS)
 
 

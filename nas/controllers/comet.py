@@ -3,7 +3,8 @@
 The paper's four ideas, each in the form that works (``nas.equations`` has both forms, ``docs/method.md`` the reasons):
 Q is learned from the primary reward, a potential Φ_i stands for each secondary one, ε_i is regulated by the primary's
 growth, and the policy is the softmax of their sum. Where this departs from the paper: Φ enters the policy, not Q's
-target; Φ is known before the first query; only finished networks are asked about, each once.
+target; Φ is known before the first query; only finished networks are asked about, each once. Each departure has a
+switch in :class:`CometSettings` (which potential is used is the caller's choice), so that it can be taken back.
 
 Notation::
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import torch
@@ -25,15 +27,39 @@ from nas.costs import Budget
 from nas.drawing import Walkers, draw, start, step
 from nas.encoding import Encoder, Float32Array
 from nas.equations import GAMMA, policy_logits, q_target, regulated_epsilon, standardised
+from nas.errors import SettingsError
+from nas.online_potential import OnlinePotential
 from nas.potential import Potential
+from nas.replay import Replay, Transitions
 from nas.trellis import BoolArray, Choices, FloatArray, IntArray
 from nas.value import LEARNING_RATE, Ensemble
+
+
+class EpsilonRule(StrEnum):
+    """How the weight of a potential changes."""
+
+    CO_REGULATED = "co-regulated"
+    """It decays, and growth of the accuracy holds it up (Eq. 3, as built)."""
+    CONSTANT = "constant"
+    """It stays 1."""
+
+
+class Shaping(StrEnum):
+    """Where the potentials enter."""
+
+    POLICY = "policy"
+    """The policy alone."""
+    UPDATE = "update"
+    """Q's target alone, as in Eq. 2."""
+    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CometSettings:
     """Where a prototype stood, not a law."""
 
+    epsilon: EpsilonRule = EpsilonRule.CO_REGULATED
+    shaping: Shaping = Shaping.POLICY
     temperature: float = 0.3
     """τ."""
     members: int = 3
@@ -53,21 +79,24 @@ class CometSettings:
     """How many of the best networks are edited."""
     rounds: int = 16
     """Draws that may bring nothing new before the space counts as exhausted."""
+    edits: float = 0.0
+    gain: float = 2.0
+    decay: float = 0.99
+    rate: float = LEARNING_RATE
+    returns: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what no search can be set to.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
-    """One decision of a network that was asked about."""
-
-    episode: int
-    after: Float32Array
-    """s', shape (size,)."""
-    next_after: Float32Array
-    """What every choice of the next slot leads to, shape (A, size)."""
-    next_mask: BoolArray
-    """Which of them keep the limit, shape (A,); none behind the last slot."""
-    to_go: int
-    """Decisions that follow."""
+        Raises:
+            SettingsError: a temperature or a rate that is not positive, a count below 1.
+        """
+        for name in ("temperature", "rate"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise SettingsError(f"A {name} of {getattr(self, name):g} is none. Give one above 0.")
+        for name in ("members", "draws", "batch_size", "elite", "rounds"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"AutoCoMET cannot search with {name} of {getattr(self, name)}. Give 1 or more.")
 
 
 class Comet:
@@ -95,16 +124,17 @@ class Comet:
         self._random = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
         self._q = Ensemble(encoder.size, members=self.settings.members, generator=generator)
-        self._optimiser = torch.optim.Adam(self._q.parameters(), lr=LEARNING_RATE)
+        self._optimiser = torch.optim.Adam(self._q.parameters(), lr=self.settings.rate, fused=True)
         self._asked: dict[Choices, float] = {}
-        self._replay: list[Transition] = []
+        choices = 0 if self._is_long else budget.trellis.widest
+        self._replay = Replay(encoder.size, potentials=len(self._potentials), choices=choices)
         self._epsilons = (1.0,) * len(self._potentials)
         self._average: float | None = None
         self._growth = 0.0
 
     @property
     def _is_long(self) -> bool:
-        return self._budget.trellis.slots > self.settings.long_space
+        return self._budget.trellis.slots > self.settings.long_space or self.settings.returns
 
     def propose(self) -> Choices | None:
         """Screen: draw networks by the policy, and name the new one with the best Q + 0.5 sd at its last decision."""
@@ -123,15 +153,27 @@ class Comet:
         average = accuracy if self._average is None else self._average
         self._growth = accuracy - average
         self._average = average + self.settings.average_weight * self._growth
-        # ε_i ← min(1, ε_i · κ · e^(ηΔ)), 0 once below the threshold (Eq. 3, as built)
-        self._epsilons = tuple(regulated_epsilon(epsilon, self._growth) for epsilon in self._epsilons)
+        if self.settings.epsilon is EpsilonRule.CO_REGULATED:
+            # ε_i ← min(1, ε_i · κ · e^(ηΔ)), 0 once below the threshold (Eq. 3, as built)
+            self._epsilons = tuple(
+                regulated_epsilon(epsilon, self._growth, decay=self.settings.decay, gain=self.settings.gain)
+                for epsilon in self._epsilons
+            )
+        for potential in self._potentials:
+            if isinstance(potential, OnlinePotential):
+                potential.learn(choices)
         self._remember(choices, accuracy)
+        rewards = standardised(np.array(list(self._asked.values())))
         for _ in range(self.settings.updates):
-            self._update()
+            self._update(rewards)
 
     def regulation(self) -> Regulation:
         """Say how the potentials are weighed now."""
         return Regulation(epsilons=self._epsilons, growth=self._growth)
+
+    def aim(self, budget: Budget, potentials: Sequence[Potential]) -> None:
+        """Go on under another limit over the same trellis: Q, its memory and the weights stay."""
+        self._budget, self._potentials = budget, tuple(potentials)
 
     def q_of(self, decided: Sequence[int]) -> FloatArray:
         """Give Q(s, ·) after some decisions, the ensemble's mean; shape (A,)."""
@@ -143,14 +185,21 @@ class Comet:
 
     def _draw(self) -> IntArray:
         edited = self.settings.draws // 2 if self._is_long and self._asked else 0
+        if self.settings.edits and self._asked:
+            edited = int(self.settings.draws * self.settings.edits)
         drawn = draw(self._budget, self._policy, self.settings.draws - edited, self._random)
         return np.concatenate([drawn, self._edit(edited)]) if edited else drawn
 
     def _policy(self, walkers: Walkers, mask: BoolArray) -> FloatArray:
         """π(s) = softmax(Q(s, ·)/τ + Σ ε_i Φ_i(s, ·)), written as logits."""
         q = self._q_values(self._afterstates(walkers, mask)).mean(0)
-        potentials = [item.values(walkers.slot, walkers.nodes, walkers.spent) for item in self._potentials]
-        return policy_logits(q, potentials, self._epsilons, temperature=self.settings.temperature)
+        if self.settings.shaping is Shaping.UPDATE:
+            return np.asarray(q / self.settings.temperature)
+        return policy_logits(q, self._phi(walkers), self._epsilons, temperature=self.settings.temperature)
+
+    def _phi(self, walkers: Walkers) -> list[FloatArray]:
+        """Give every Φ_i(s, ·), shape (n, A_t) each."""
+        return [item.values(walkers.slot, walkers.nodes, walkers.spent) for item in self._potentials]
 
     def _edit(self, n: int) -> IntArray:
         """Draw n networks that keep the elite's choices, but for one slot and whatever no longer fits behind it."""
@@ -170,62 +219,65 @@ class Comet:
 
     def _remember(self, choices: Choices, accuracy: float) -> None:
         """Put a network's decisions into the replay memory."""
-        episode, slots = len(self._asked), self._budget.trellis.slots
+        episode, slots, size = len(self._asked), len(choices), self._encoder.size
         self._asked[choices] = accuracy
+        widest = 0 if self._is_long else self._budget.trellis.widest
+        after = np.zeros((slots, size), dtype=np.float32)
+        shaping = np.zeros((slots, len(self._potentials)))
+        next_after = np.zeros((slots, widest, size), dtype=np.float32)
+        next_mask = np.zeros((slots, widest), dtype=np.bool_)
         walkers = start(self._budget, 1)
-        masks = [self._budget.allowed(0, walkers.nodes, walkers.spent)]
-        afterstates = [self._afterstates(walkers, masks[0])]
-        for slot in range(slots):
-            walkers = step(walkers, self._budget, np.array([choices[slot]]))
-            if slot + 1 < slots:
-                masks.append(self._budget.allowed(slot + 1, walkers.nodes, walkers.spent))
-                afterstates.append(self._afterstates(walkers, masks[-1]))
-        for slot in range(slots):
-            last = slot + 1 == slots
-            following = min(slot + 1, slots - 1)
-            self._replay.append(
-                Transition(
-                    episode=episode,
-                    after=afterstates[slot][0, choices[slot]],
-                    next_after=afterstates[following][0],
-                    next_mask=np.zeros_like(masks[following][0]) if last else masks[following][0],
-                    to_go=slots - 1 - slot,
-                )
+        for slot, choice in enumerate(choices):
+            mask = self._budget.allowed(slot, walkers.nodes, walkers.spent)
+            afterstates = self._afterstates(walkers, mask)[0]
+            after[slot] = afterstates[choice]
+            if self.settings.shaping is not Shaping.POLICY:
+                shaping[slot] = [phi[0, choice] for phi in self._phi(walkers)]
+            if slot and widest:
+                next_after[slot - 1, : len(afterstates)] = afterstates
+                next_mask[slot - 1, : len(afterstates)] = mask[0]
+            walkers = step(walkers, self._budget, np.array([choice]))
+        self._replay.add(
+            Transitions(
+                episode=np.full(slots, episode),
+                to_go=np.arange(slots)[::-1],
+                after=after,
+                shaping=shaping,
+                next_after=next_after,
+                next_mask=next_mask,
             )
+        )
 
-    def _update(self) -> None:
+    def _update(self, rewards: FloatArray) -> None:
         """Take one step of gradient descent on (Q(s, a) - target)², every member on a batch of its own."""
-        chosen = self._random.integers(len(self._replay), size=(self.settings.members, self.settings.batch_size))
-        after = np.array([[self._replay[i].after for i in row] for row in chosen])
-        targets = torch.from_numpy(self._targets(chosen))
-        loss = (self._q(torch.from_numpy(after)) - targets).square().mean(1).sum()
+        batch = self._replay.sample(self._random, self.settings.members, self.settings.batch_size)
+        targets = torch.from_numpy(self._targets(batch, rewards))
+        loss = (self._q(torch.from_numpy(batch.after)) - targets).square().mean(1).sum()
         self._optimiser.zero_grad()
         torch.autograd.backward(loss)
         self._optimiser.step()
 
-    def _targets(self, chosen: IntArray) -> Float32Array:
+    def _targets(self, batch: Transitions, rewards: FloatArray) -> Float32Array:
         """Give what Q should be: r_P at the last decision, γ max_a Q(s', a) before it (Eq. 2, as built); shape (K, n).
 
         In long spaces the maximum over many noisy values would drift upwards, and the discounted return
         γ^(decisions to go) · r_P stands in for it.
         """
-        rewards = standardised(np.array(list(self._asked.values())))
-        batch = [[self._replay[i] for i in row] for row in chosen]
-        reward = np.array([[rewards[item.episode] for item in row] for row in batch])
-        to_go = np.array([[item.to_go for item in row] for row in batch])
+        reward = rewards[batch.episode]
         if self._is_long:
-            return np.asarray(GAMMA**to_go * reward, dtype=np.float32)
-        best = np.array([self._best_next(row, member) for member, row in enumerate(batch)])
-        return np.asarray(q_target(reward, best, ends=to_go == 0), dtype=np.float32)
+            targets = GAMMA**batch.to_go * reward
+        else:
+            targets = q_target(reward, self._best_next(batch), ends=batch.to_go == 0)
+        if self.settings.shaping is not Shaping.POLICY:
+            targets = targets + batch.shaping @ np.array(self._epsilons)  # + Σ ε_i Φ_i(s, a), as Eq. 2 prints it
+        return np.asarray(targets, dtype=np.float32)
 
-    def _best_next(self, batch: Sequence[Transition], member: int) -> FloatArray:
-        """Give max_a Q(s', a) by one member over the choices that keep the limit; 0 behind the last slot; shape (n,)."""
-        states = np.concatenate([item.next_after[item.next_mask] for item in batch])
+    def _best_next(self, batch: Transitions) -> FloatArray:
+        """Give max_a Q(s', a) by each member over the choices that keep the limit, shape (K, n)."""
+        members, n, choices, size = batch.next_after.shape
         with torch.no_grad():
-            values = np.append(self._q.member(member, torch.from_numpy(states)).numpy(), -np.inf)
-        counts = np.array([int(item.next_mask.sum()) for item in batch])
-        starts = np.cumsum(counts) - counts
-        return np.where(counts > 0, np.maximum.reduceat(values, starts), 0.0)
+            values = self._q(torch.from_numpy(batch.next_after).reshape(members, n * choices, size))
+        return np.asarray(np.where(batch.next_mask, values.numpy().reshape(members, n, choices), -np.inf).max(axis=2))
 
     def _afterstates(self, walkers: Walkers, mask: BoolArray) -> Float32Array:
         """Write what every choice leads to, shape (n, A, size)."""

@@ -52,3 +52,7 @@ class Evolution:
     def regulation(self) -> Regulation | None:
         """Weigh nothing."""
         return None
+
+    def aim(self, given: Assistance) -> None:
+        """Go on under another limit; what was learned stays."""
+        self._given = given

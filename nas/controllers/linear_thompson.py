@@ -74,6 +74,10 @@ class LinearThompson:
         """Weigh nothing."""
         return None
 
+    def aim(self, given: Assistance) -> None:
+        """Go on under another limit; what was learned stays."""
+        self._given = given
+
     def _weights(self) -> FloatArray:
         """Draw w from the posterior, shape (D,)."""
         x, y = self._features, standardised(np.array(list(self._asked.values())))

@@ -52,6 +52,11 @@ class LocalSearch:
         """Weigh nothing."""
         return None
 
+    def aim(self, given: Assistance) -> None:
+        """Go on under another limit; where the search stands, it stays, and what lies around is open or not."""
+        self._given = given
+        self._ahead = [choices for choices in self._ahead if given.offers(choices)]
+
     def _look_around(self, choices: Choices) -> None:
         neighbours = [one for one in self._given.neighbours(choices) if one not in self._asked]
         self._ahead = [neighbours[int(index)] for index in self._random.permutation(len(neighbours))]

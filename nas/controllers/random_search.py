@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nas.controllers.assistance import Assistance
 from nas.controllers.controller import Regulation
 from nas.costs import Budget
 from nas.drawing import draw
@@ -50,3 +51,7 @@ class RandomSearch:
     def regulation(self) -> Regulation | None:
         """Weigh nothing."""
         return None
+
+    def aim(self, given: Assistance) -> None:
+        """Go on under another limit."""
+        self._budget, self._potential = given.budget, given.potential

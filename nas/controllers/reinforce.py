@@ -54,6 +54,10 @@ class Reinforce:
         """Weigh nothing."""
         return None
 
+    def aim(self, given: Assistance) -> None:
+        """Go on under another limit; what was learned stays."""
+        self._given = given
+
     def _scores(self, walkers: Walkers, mask: BoolArray) -> FloatArray:
         return np.broadcast_to(self._logits[walkers.slot], mask.shape)
 

@@ -44,3 +44,8 @@ class ScalarisedQ:
     def regulation(self) -> Regulation | None:
         """Weigh nothing."""
         return None
+
+    def aim(self, given: Assistance) -> None:
+        """Go on under another limit; what was learned stays."""
+        self._given = given
+        self._q.aim(given.budget, [])

@@ -59,6 +59,16 @@ def test_the_same_benchmark_gives_the_same_scores_but_for_the_times(bench: Nas, 
     assert found[0] == found[1]
 
 
+def test_variants_of_a_controller_stand_side_by_side_as_written_and_are_drawn(bench: Nas, tmp_path: Path):
+    names = ["comet", "comet:epsilon=constant:shaping=both", "random:assist=mask"]
+
+    code, _, _ = bench("--limits=3", "--budget=4", f"--controllers={','.join(names)}", "--json=s.json", "--plots=drawn")
+
+    assert code == 0
+    assert list(json.loads((tmp_path / "s.json").read_text())["controllers"]) == names
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["learning_curve.png", "regret.png"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -68,7 +78,13 @@ def test_the_same_benchmark_gives_the_same_scores_but_for_the_times(bench: Nas, 
         (["--limits=3", "--budget=0"], "A budget of 0"),
         (["--limits=3", "--seeds=0"], "No seed"),
         (["--limits=3", "--assist=some"], "No --assist 'some'. Known: none, mask, near-budget"),
-        (["--limits=3", "--potential=some"], "No --potential 'some'. Known: exact, learned"),
+        (["--limits=3", "--potential=some"], "No --potential 'some'. Known: exact, learned, online"),
+        (["--limits=3", "--epsilon=some"], "No --epsilon 'some'. Known: co-regulated, constant"),
+        (["--limits=3", "--shaping=some"], "No --shaping 'some'. Known: policy, update, both"),
+        (["--limits=3", "--noise=-1"], "A noise of -1"),
+        (["--limits=3", "--confidence=2"], "A confidence of 2"),
+        (["--limits=3", "--reference=60"], "'60' is no accuracy and cost"),
+        (["--limits=3", "--controllers=comet:epsilon=high"], "epsilon cannot be 'high'. Known: co-regulated, constant"),
         (["--limits=3", "--controllers=comet,"], "No controller ''"),
         (["--limits=3", "--json=nowhere/scores.json"], "its folder is not there"),
     ],

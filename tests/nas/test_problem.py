@@ -5,13 +5,15 @@ import math
 import pytest
 
 from metamodel.interface import Predictor, Setting
+from nas.controllers.assistance import Assist
 from nas.controllers.comet import Comet
 from nas.controllers.random_search import RandomSearch
-from nas.costs import Limit
 from nas.errors import InfeasibleError, SettingsError
 from nas.learned_potential import LearnedPotential
+from nas.online_potential import OnlinePotential
 from nas.potential import ExactPotential
-from nas.problem import Problem, Sampler, make_controller, make_potential, pose
+from nas.problem import ControllerName, Problem, Sampler, make_controller, make_potential, pose
+from nas.signals import Limit
 from nas.space import Space
 from nas.trellis import choices_of
 
@@ -24,6 +26,10 @@ def problem(small_space: Space, predictor: Predictor, setting: Setting) -> Probl
 def test_a_controller_and_a_potential_go_by_their_names(problem: Problem):
     assert isinstance(make_controller("random", problem, potential="exact", seed=0), RandomSearch)
     assert isinstance(make_controller("comet", problem, potential="exact", seed=0), Comet)
+    for name in ControllerName:
+        for assist in Assist:
+            assert make_controller(name, problem, potential="online", seed=0, assist=assist).propose() is not None
+    assert isinstance(make_potential("online", problem.budget, seed=0), OnlinePotential)
     assert isinstance(make_potential("exact", problem.budget, seed=0), ExactPotential)
     assert isinstance(make_potential("learned", problem.budget, seed=0), LearnedPotential)
 

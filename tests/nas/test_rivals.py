@@ -6,19 +6,23 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from optuna.samplers import TPESampler
 
-from nas.benchmark import RIVALS
 from nas.controllers.assistance import Assistance
 from nas.controllers.controller import Controller
 from nas.controllers.evolution import Evolution
 from nas.controllers.linear_thompson import LinearThompson
 from nas.controllers.local_search import STARTS, LocalSearch
 from nas.controllers.reinforce import Reinforce
+from nas.controllers.studies import Study, Verdict
 from nas.equations import standardised
-from nas.tables import Table, TablePotential, table_budget, table_trellis
+from nas.hypervolume import Reference, hypervolume
+from nas.rivals import RIVALS
+from nas.tables import Table, TablePotential, table_budget, table_encoder, table_trellis
 from nas.trellis import Choices
 
-LEARNERS = [name for name in RIVALS if name != "random"]
+LEARNERS = [name for name in RIVALS if name not in ("random", "comet-literal", "nsga2")]
+"""Who is after one figure, of accuracy and limit: the literal algorithm knows no limit, and NSGA-II is after a front."""
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,10 @@ def help_with(table: Table) -> GiveHelp:
     return build
 
 
+def rival(name: str, given: Assistance, seed: int) -> Controller:
+    return RIVALS[name](given, table_encoder(given.budget.trellis), seed, 60)
+
+
 def ask(controller: Controller, table: Table, queries: int) -> list[Choices]:
     asked: list[Choices] = []
     while len(asked) < queries and (choices := controller.propose()) is not None:
@@ -58,8 +66,8 @@ def best_of(asked: list[Choices], table: Table, limit: float) -> float:
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_rival_finds_better_networks_than_chance(name: str, table: Table, help_with: GiveHelp):
-    def mean_best(rival: str) -> float:
-        searchers = [RIVALS[rival](help_with(14.0), seed, 60) for seed in range(3)]
+    def mean_best(who: str) -> float:
+        searchers = [rival(who, help_with(14.0), seed) for seed in range(3)]
         return float(np.mean([best_of(ask(one, table, 60), table, 14.0) for one in searchers]))
 
     assert mean_best(name) > mean_best("random")
@@ -69,7 +77,7 @@ def test_a_rival_finds_better_networks_than_chance(name: str, table: Table, help
 def test_a_rival_without_a_mask_learns_to_keep_the_limit(name: str, table: Table, help_with: GiveHelp):
     kept = []
     for seed in range(3):
-        asked = ask(RIVALS[name](help_with(6.0, masked=False), seed, 60), table, 60)
+        asked = ask(rival(name, help_with(6.0, masked=False), seed), table, 60)
         kept.append([bool(table.cost[one] <= 6.0) for one in asked])
 
     assert not np.all(kept)
@@ -140,3 +148,55 @@ def test_linear_thompson_draws_models_that_fit_what_was_seen(table: Table, help_
     wanted = standardised(np.array([float(table.signal[one]) / 100 for one in asked]))
     drawn = np.mean([controller._sums(asked, controller._weights()) for _ in range(10)], axis=0)
     assert np.mean(np.abs(drawn - wanted)) < 0.1
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_goes_on_under_another_limit_and_asks_about_nothing_twice(name: str, table: Table, help_with: GiveHelp):
+    controller = RIVALS[name](help_with(14.0), table_encoder(help_with(14.0).budget.trellis), 0, 60)
+    before = ask(controller, table, 25)
+    controller.aim(help_with(8.0))
+    after = ask(controller, table, 25)
+
+    assert len(set(before + after)) == 50
+    if name != "comet-literal":  # it knows no limit
+        assert max(table.cost[one] for one in after) <= 8.0
+
+
+def test_nsga2_finds_more_of_a_rare_front_than_chance():
+    # Accuracy comes from the first three slots; what the others cost is wasted.
+    choices = np.indices((4,) * 6).astype(float)
+    signal, cost = 50 + 3 * choices[:3].sum(axis=0), 2 + choices.sum(axis=0)
+    table = Table(signal=signal, report=signal, cost=cost, cost_name="ms")
+    budget = table_budget(table, table_trellis(table), 20.0)
+    given = Assistance(budget=budget, potential=TablePotential(budget, sharpness=0), limit_ticks=10**9)
+
+    def mean_area(who: str) -> float:
+        asked = [ask(rival(who, given, seed), table, 120) for seed in range(3)]
+        columns = [[np.array([column[one] for one in networks]) for column in (signal, cost)] for networks in asked]
+        return float(np.mean([hypervolume(*two, Reference(accuracy=50.0, cost=20.0)) for two in columns]))
+
+    assert mean_area("nsga2") > 1.1 * mean_area("random")
+
+
+def test_a_study_is_told_again_of_what_it_suggests_again_and_then_gives_up():
+    costs = np.ones((2, 3))
+    table = Table(signal=costs, report=costs, cost=costs, cost_name="ms")
+    budget = table_budget(table, table_trellis(table), 2.0)
+    given = Assistance(budget=budget, potential=TablePotential(budget, sharpness=0), limit_ticks=10**9)
+    told: list[tuple[Choices, float]] = []
+
+    def judge(choices: Choices, accuracy: float) -> Verdict:
+        told.append((choices, accuracy))
+        return Verdict(values=(accuracy,), excess=0.0)
+
+    study = Study(given, TPESampler(seed=0), ["maximize"], judge)
+    asked: dict[Choices, float] = {}
+    while len(asked) < 6:
+        choices = study.suggest(given, asked) or given.fresh(asked, np.random.default_rng(0))
+        assert choices is not None
+        asked[choices] = 0.5 + sum(choices) / 10
+        study.learn(choices, asked[choices])
+
+    assert study.suggest(given, asked) is None
+    assert set(told) == set(asked.items())
+    assert len(told) > 6
