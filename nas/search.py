@@ -84,13 +84,11 @@ def search(
         log: what was asked before, and where to keep what is asked now.
 
     Raises:
-        SettingsError: a budget below 1, or a patience below 0.
+        SettingsError: a budget below 1.
         ResumeError: the controller does not ask again what the log says that it asked.
     """
     if budget < 1:
         raise SettingsError(f"A budget of {budget} accuracy queries finds nothing. Give --budget 1 or more.")
-    if patience < 0:
-        raise SettingsError(f"A patience of {patience} queries cannot be. Give --patience 0 for none, or more.")
     kept = log.kept if log else ()
     records: list[Record] = []
     while len(records) < budget and not _is_at_plateau(records, patience):

@@ -58,6 +58,10 @@ def check_settings(settings: RunSettings) -> None:
     make_space(settings.space, image=source.image, classes=source.classes)
     if settings.budget < 1:
         raise SettingsError(f"A budget of {settings.budget} accuracy queries finds nothing. Give --budget 1 or more.")
+    if settings.patience < 0:
+        raise SettingsError(
+            f"A patience of {settings.patience} queries cannot be. Give --patience 0 for none, or more."
+        )
     if settings.finalists < 1:
         raise SettingsError(f"{settings.finalists} finalists leave no winner. Give --finalists 1 or more.")
 

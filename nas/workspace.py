@@ -33,11 +33,11 @@ class Workspace:
 
     Args:
         final: where the search will lie.
-        seconds: between two writes of a training's state.
+        seconds: between two writes of a training's state; else :data:`nas.checkpoint.SECONDS_BETWEEN`.
     """
 
-    def __init__(self, final: Path, *, seconds: float = SECONDS_BETWEEN) -> None:
-        self.final, self._seconds = final, seconds
+    def __init__(self, final: Path, *, seconds: float | None = None) -> None:
+        self.final, self._seconds = final, SECONDS_BETWEEN if seconds is None else seconds
         self.folder = final.with_name(final.name + _UNFINISHED) if final.name else final
         self._state = self.folder / _STATE
 

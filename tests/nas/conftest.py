@@ -77,6 +77,10 @@ def space() -> Space:
 
 @pytest.fixture(scope="session")
 def small_space() -> Space:
+    return make_small_space()
+
+
+def make_small_space() -> Space:
     """Four slots in two stages, 12 pixels a side: a few thousand networks."""
     return Space(
         name="small",
@@ -98,6 +102,10 @@ def small_space() -> Space:
 
 @pytest.fixture(scope="session")
 def easy_data() -> Data:
+    return make_easy_data()
+
+
+def make_easy_data() -> Data:
     """Three kinds of stripes in noise, 12 pixels a side."""
     random = np.random.default_rng(7)
 

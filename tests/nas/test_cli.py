@@ -106,6 +106,9 @@ def test_the_same_command_twice_gives_the_same_history_but_for_its_timings(
         (["--tier=low", "--limit=latency=9", "--limit=latency=8"], "latency has 2 limits: latency=9, latency=8."),
         (["--tier=low", "--model=nowhere"], "nowhere"),
         (["--tier=low", "-o", "/dev/null/search"], "Name another folder with -o."),
+        (["--tier=low", "--patience=-1"], "A patience of -1 queries cannot be."),
+        (["--tier=low", "--resume", "--fresh"], "--resume goes on and --fresh starts over: give one of them."),
+        (["--resume", "-o", "nowhere"], "Name one device: --tier flagship"),
     ],
 )
 def test_bad_input_is_one_line_with_exit_code_1_and_writes_nothing(
@@ -157,6 +160,168 @@ def test_ctrl_c_ends_with_130_and_leaves_what_the_search_goes_on_from(
         "nas: stopped. A search that had begun goes on with --resume; nothing else was written."
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["found.unfinished"]
+
+
+@pytest.fixture
+def stopped(tiny: Nas, monkeypatch: pytest.MonkeyPatch) -> Nas:
+    """Leave a search that was stopped in ``found.unfinished``."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nas.output.write_history", interrupt)
+        assert tiny("--limit=latency=15ms", "-o", "found")[0] == 130
+    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+    return tiny
+
+
+def test_an_unfinished_search_asks_whether_to_go_on_or_to_start_over(stopped: Nas, tmp_path: Path):
+    before = files_below(tmp_path)
+
+    code, out, err = stopped("--limit=latency=15ms", "-o", "found")
+
+    assert (code, out) == (1, "")
+    assert err == (
+        "nas: found.unfinished holds a search that was stopped. Go on with it by --resume, or start over by --fresh.\n"
+    )
+    assert files_below(tmp_path) == before
+
+
+def test_a_search_goes_on_with_the_settings_it_began_with(stopped: Nas, nas: Nas, tmp_path: Path):
+    del stopped
+
+    code, out, err = nas("run", "--resume", "-o", "found", "--json")
+
+    assert code == 0
+    assert json.loads(out)["latency_limit_ms"] == 15.0
+    assert "Searching: 2/2" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"found"}
+
+
+def test_options_that_say_something_else_than_the_unfinished_search_are_one_line(
+    stopped: Nas, nas: Nas, tmp_path: Path
+):
+    del stopped
+    before = files_below(tmp_path)
+
+    code, _, err = nas("run", "--resume", "-o", "found", "--budget=2", "--limit=latency=15", "--seed=7")
+
+    assert code == 1
+    assert err == (
+        "nas: --seed 7 does not go with found.unfinished/run.toml, which says 0. Leave it out, or start over with --fresh.\n"
+    )
+    assert files_below(tmp_path) == before
+
+
+def test_starting_over_throws_the_unfinished_search_away(stopped: Nas, tmp_path: Path):
+    code, out, _ = stopped("--limit=latency=14ms", "-o", "found", "--fresh")
+
+    assert code == 0
+    assert "limit 14" in out
+    assert {path.name for path in tmp_path.iterdir()} == {"found"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("schema = 2", "schema = 1", "found.unfinished/run.toml is of another version of AutoCoMET (schema 1"),
+        ("torch = ", 'torch = "1.0" #', "began with another version of torch"),
+        ("budget = 2", "budgt = 2", "budgt in found.unfinished/run.toml is not understood."),
+        ("budget = 2", 'budget = "2"', "budget in found.unfinished/run.toml must be of type int, not '2'."),
+    ],
+)
+def test_an_unfinished_search_of_another_version_is_one_line(
+    stopped: Nas, nas: Nas, tmp_path: Path, old: str, new: str, message: str
+):
+    del stopped
+    run_toml = tmp_path / "found.unfinished" / "run.toml"
+    run_toml.write_text(run_toml.read_text().replace(old, new))
+
+    code, out, err = nas("run", "--resume", "-o", "found")
+
+    assert (code, out) == (1, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_another_history_than_the_controllers_is_one_line(stopped: Nas, nas: Nas, tmp_path: Path):
+    del stopped
+    journal = tmp_path / "found.unfinished" / "state" / "journal.jsonl"
+    first, second = journal.read_text().splitlines()
+    journal.write_text(f"{second}\n{first}\n")
+
+    code, out, err = nas("run", "--resume", "-o", "found")
+
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1].startswith("nas: The search does not repeat what it did before it was stopped:")
+
+
+def test_a_finished_search_says_so_and_prints_its_result_again(tiny: Nas, nas: Nas, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+    _, first, _ = tiny("--limit=latency=15ms", "-o", "found")
+
+    code, out, err = nas("run", "--resume", "-o", "found")
+
+    assert (code, out, err) == (0, first, "found is finished already.\n")
+
+
+def test_resuming_where_nothing_began_begins(tiny: Nas, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+
+    code, out, _ = tiny("--limit=latency=15ms", "--resume")
+
+    assert code == 0
+    assert out.startswith("Winner of 2: k")
+
+
+def test_a_searchs_own_file_starts_it_again(tiny: Nas, nas: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+    tiny("--limit=latency=15ms", "-o", "first")
+
+    code, _, _ = nas("run", "--config", "first/run.toml", "-o", "second")
+    overridden, out, _ = nas("run", "--config", "first/run.toml", "-o", "third", "--budget=1", "--json")
+
+    assert (code, overridden) == (0, 0)
+    assert (tmp_path / "second" / "run.toml").read_bytes() == (tmp_path / "first" / "run.toml").read_bytes()
+    first, second = (
+        pq.read_table(tmp_path / name / "history.parquet").drop_columns(["seconds"]) for name in ("first", "second")
+    )
+    assert first.equals(second)
+    assert json.loads(out)["queries"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('device = "low"\ncolour = "blue"\n', "colour in mine.toml is not understood. Known: alone_epochs, "),
+        ('device = "low"\nbudget = 0\n', "A budget of 0 accuracy queries finds nothing."),
+        ('device = "low"\nbudget = 1.5\n', "budget in mine.toml must be of type int, not 1.5."),
+        ('device = "low"\nlimits = "latency=3"\n', "limits in mine.toml must be a list of words."),
+        ('device = "giant"\n', "No tier or phone 'giant'"),
+        ("device = \n", "mine.toml is no TOML"),
+        ("budget = 3\n", "Name one device: --tier flagship"),
+        ("schema = 9\n", "mine.toml is of another version of AutoCoMET (schema 9; this one knows 2)."),
+    ],
+)
+def test_a_config_that_cannot_be_is_one_line(nas: Nas, tmp_path: Path, content: str, message: str):
+    (tmp_path / "mine.toml").write_text(content)
+
+    code, out, err = nas("run", "--config", "mine.toml")
+
+    assert (code, out) == (1, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert files_below(tmp_path) == {"mine.toml"}
+
+
+def test_a_config_that_is_not_there_is_one_line(nas: Nas):
+    code, _, err = nas("run", "--config", "missing.toml")
+
+    assert (code, err) == (
+        1,
+        "nas: Cannot read missing.toml: No such file or directory. Name the run.toml of a search.\n",
+    )
 
 
 def test_the_layers_of_a_space_are_a_suite_that_can_be_measured(nas: Nas, space: Space, tmp_path: Path):
