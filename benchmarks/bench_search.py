@@ -18,10 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from metamodel.interface import Predictor, load_predictor
-from nas.costs import Limit
 from nas.data import data_source
 from nas.problem import Problem, Sampler, pose
 from nas.run import Outcome, RunSettings, device_setting, run
+from nas.signals import Limit
 from nas.spaces import make_space
 from nas.train import Advance, accuracy_of, reproducible, train_alone
 from nas.trellis import choices_of

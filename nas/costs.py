@@ -16,33 +16,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nas.completions import BLOCKED, POINTS, Columns, ParetoCompletions, cheapest_completions, dearest_completion
-from nas.errors import InfeasibleError, MissedLimit, SettingsError
+from nas.errors import InfeasibleError, MissedLimit
 from nas.trellis import NOWHERE, BoolArray, FloatArray, IntArray, Trellis
-
-UNITS = {"latency": "ms"}
-"""Costs that can be limited, and the unit of their limits."""
 
 TICKS_PER_UNIT = 1e9
 _ROUNDING = 0.01
 """Ticks that a product of floats may be off, so that 0.3 ms is 300,000,000 ticks and not one more."""
-_LARGEST = 1e6
-"""Limits from here on are none."""
 _MOST_POINTS = 1 << 14
 """Completions of a node that are kept at most, where fewer say that no network keeps the limits."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """The most that a network may cost."""
-
-    target: str
-    value: float
-    """In the target's unit."""
-
-    @property
-    def unit(self) -> str:
-        """The unit of :attr:`value`."""
-        return UNITS[self.target]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,24 +90,6 @@ class PricedSignal:
         else:
             ticks = _lowest_sum(columns, trellis)
         return ticks / self.ticks_per_unit if ticks < BLOCKED else math.inf
-
-
-def parse_limit(text: str) -> Limit:
-    """Read ``latency=25ms`` (the unit may be left out).
-
-    Raises:
-        SettingsError: another form, an unknown cost, or a limit that is not positive.
-    """
-    target, _, written = (part.strip() for part in text.partition("="))
-    if target not in UNITS:
-        raise SettingsError(f"Cannot limit {target!r}. Write a limit as latency=25ms; known costs: {', '.join(UNITS)}.")
-    try:
-        value = float(written.removesuffix(UNITS[target]))
-    except ValueError as exc:
-        raise SettingsError(f"The limit {text!r} has no number. Write it as {target}=25{UNITS[target]}.") from exc
-    if not 0 < value < _LARGEST:
-        raise SettingsError(f"The limit {text!r} must be above zero and below {_LARGEST:g} {UNITS[target]}.")
-    return Limit(target=target, value=value)
 
 
 class Budget:

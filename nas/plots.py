@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nas.costs import Limit
 from nas.front import pareto_front
 from nas.search import Record
+from nas.signals import Limit
 from parsers.plot_style import BLUE, GREY, ORANGE, STYLE
 
 

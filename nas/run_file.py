@@ -16,9 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from nas.costs import Limit, parse_limit
 from nas.errors import ResumeError, SettingsError
 from nas.settings import RunSettings
+from nas.signals import Limit, parse_limit
 from parsers.device_config import DeviceConfig, load_device_config
 from parsers.toml_table import TomlTable
 

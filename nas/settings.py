@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.costs import Limit
 from nas.data import data_label, data_source
 from nas.errors import SettingsError
 from nas.problem import ControllerName, PotentialName, check_names
+from nas.signals import Limit
 from nas.spaces import make_space
 from nas.train import Schedule
 from parsers.device_config import DeviceConfig

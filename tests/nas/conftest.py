@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,12 +12,13 @@ import pytest
 import torch
 
 from metamodel.interface import LayerCosts, NetworkCosts, Setting
-from nas.costs import Budget, CostTable, Limit, PricedSignal
+from nas.costs import Budget, CostTable, PricedSignal
 from nas.data import SOURCES, Data, Source, Split
 from nas.encoding import Encoder
-from nas.pricing import latency_table
+from nas.pricing import price_signals
 from nas.run import Outcome, run
 from nas.settings import RunSettings
+from nas.signals import Limit
 from nas.space import Image, Space
 from nas.spaces import SPACES
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
@@ -31,19 +33,36 @@ from parsers.schema import Context, Layer
 class FormulaPredictor:
     """A roofline with an overhead per operator: what the tiers' modelled rows follow."""
 
-    targets: tuple[str, ...] = ("latency",)
+    targets: tuple[str, ...] = ("latency", "throughput", "memory", "power", "energy")
 
-    def __init__(self, overhead_ms: float = 1.0) -> None:
-        self.overhead_ms = overhead_ms
+    def __init__(self, overhead_ms: float = 1.0, base_mb: float = 3.0) -> None:
+        self.overhead_ms, self.base_mb = overhead_ms, base_mb
 
     def predict_layers(self, layers: Sequence[Layer], setting: Setting) -> LayerCosts:  # noqa: ARG002
         latency = np.array([self.overhead_ms + flops(one) / 5e6 + bytes_moved(one) / 1e7 for one in layers])
-        return LayerCosts(latency_ms=latency, network_latency_ms=latency, memory_mb=None, power_mw=None, energy_mj=None)
+        elements = np.array([one.weight_elements + one.input_volume + one.output_volume for one in layers])
+        power = 100 + np.array([flops(one) / 1e4 for one in layers])
+        return LayerCosts(
+            latency_ms=latency,
+            network_latency_ms=latency,
+            memory_mb=4e-6 * elements,
+            power_mw=power,
+            energy_mj=latency * power / 1e3,
+        )
 
     def predict_network(self, layers: Sequence[Layer], setting: Setting) -> NetworkCosts:
         costs = self.predict_layers(layers, setting)
-        total = float(np.sum(costs.latency_ms))
-        return NetworkCosts(latency_ms=total, memory_mb=None, power_mw=None, energy_mj=None, layers=costs)
+        latency, energy = float(np.sum(costs.latency_ms)), float(np.sum(costs.energy_mj))
+        elements = sum(one.weight_elements for one in layers) + max(
+            one.input_volume + one.output_volume for one in layers
+        )
+        return NetworkCosts(
+            latency_ms=latency,
+            memory_mb=self.base_mb + 4e-6 * elements,
+            power_mw=1e3 * energy / latency,
+            energy_mj=energy,
+            layers=costs,
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -143,8 +162,8 @@ def puzzle() -> MakeBudget:
 def small_budget(small_space: Space, predictor: FormulaPredictor, setting: Setting) -> Budget:
     """The small space under a limit that rules out about half of it."""
     trellis = space_trellis(small_space)
-    table = latency_table(small_space, predictor, setting)
-    return Budget(trellis, [PricedSignal(name="latency", unit="ms", tables=(table,), limit=15.0)])
+    priced = price_signals(small_space, predictor, setting, ["latency"])
+    return Budget(trellis, [dataclasses.replace(latency, limit=15.0) for latency in priced])
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from nas.costs import Limit
 from nas.plots import plot_front, plot_learning_curve
 from nas.search import Record
+from nas.signals import Limit
 
 LIMIT = Limit(target="latency", value=24.0)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.interface import Predictor, Setting
-from nas.costs import Budget, PricedSignal
+from nas.costs import Budget
 from nas.drawing import draw
 from nas.potential import ExactPotential, secondary_reward
-from nas.pricing import latency_table
+from nas.pricing import price_signals
 from nas.space import Image, Space
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
 from nas.trellis import NOWHERE, Choices, Trellis, space_trellis
@@ -91,8 +92,8 @@ def test_potentials_equal_those_by_enumeration_in_a_six_slot_space(
         head=ClassifierHead(channels=16),
     )
     trellis = space_trellis(space)
-    table = latency_table(space, predictor, setting)
-    budget = Budget(trellis, [PricedSignal(name="latency", unit="ms", tables=(table,), limit=18.0)])
+    priced = price_signals(space, predictor, setting, ["latency"])
+    budget = Budget(trellis, [replace(latency, limit=18.0) for latency in priced])
     potential = ExactPotential(budget, sharpness=sharpness)
 
     compared = 0

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nas.costs import Limit
 from nas.errors import DataError, InfeasibleError, SettingsError, SpaceError
 from nas.layers import network_layers
 from nas.run import Outcome, device_setting, progress_note, run
 from nas.search import Record, best_record, finalists
 from nas.settings import RunSettings, check_settings, search_name
+from nas.signals import Limit
 from nas.train import Advance, Schedule, accuracy_of
 from nas.trellis import architecture_of
 from parsers.roofline import macs

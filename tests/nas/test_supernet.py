@@ -6,9 +6,9 @@ import torch
 
 from metamodel.interface import Predictor, Setting
 from nas.accuracy import SharedWeightsAccuracy, recalibrate, train_shared_weights
-from nas.costs import Limit
 from nas.data import Data
 from nas.problem import Problem, Sampler, pose
+from nas.signals import Limit
 from nas.space import Space
 from nas.spaces.inverted_residual import InvertedResidual
 from nas.supernet import SuperNetwork
