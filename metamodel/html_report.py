@@ -6,8 +6,7 @@ other layers and another split, so that only the order of the predictors can be 
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -21,12 +20,14 @@ from metamodel.html_report_plots import coverage_plot, response_plot
 from metamodel.interface import FloatArray
 from metamodel.manifest import ParentTable
 from metamodel.rows import Reject, RowCount
+from parsers.html_page import html_figure, html_page, html_table
 from parsers.schema import Origin
 
 NOMINAL_PERCENT = (50, 60, 70, 80, 90, 95)
 """Levels at which intervals are held to their promise."""
 _INTERVAL_FOLDS = 5
 
+_TITLE = "Predictors of layer costs, held to what they have not seen"
 _TITLES = {"bob": "B-o-B", "bob-mlp": "B-o-B of MLPs", "xgboost": "XGBoost", "svr": "SVR", "mlp": "MLP"}
 _PAPER = {
     "bob": ("0.9417", "1.32", "31 ms"),
@@ -35,20 +36,6 @@ _PAPER = {
     "svr": ("0.8253", "1.5142", "199.5 µs"),
 }
 """R², RMSE and time as the paper's Table II prints them."""
-
-_CSS = """
-:root { color-scheme: light dark; --ink: #1d2127; --page: #ffffff; --line: #c9cfd6; --soft: #545c66; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8eaed; --page: #16191d; --line: #454d57; --soft: #aab2bc; } }
-body { color: var(--ink); background: var(--page); font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
-  padding: 0 1rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--soft); padding-bottom: .4rem; }
-th, td { text-align: right; padding: .25rem .7rem; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; }
-figure { margin: 1rem 0; break-inside: avoid; } img { max-width: 100%; height: auto; background: #ffffff; }
-figcaption { color: var(--soft); }
-@media print { :root { --ink: #000000; --page: #ffffff; --line: #999999; --soft: #333333; } body { max-width: none; } }
-""".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,28 +61,22 @@ class Report:
 
 def report_html(report: Report) -> str:
     """Write the page."""
-    body = "\n".join(_body(report))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Predictors of layer costs, held to what they have not seen</title>\n<style>\n{_CSS}\n</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return html_page(_TITLE, _body(report))
 
 
 def _body(report: Report) -> Iterator[str]:
-    yield "<h1>Predictors of layer costs, held to what they have not seen</h1>"
+    yield f"<h1>{_TITLE}</h1>"
     for section in report.sections:
         yield from _section(section)
     for reason in report.absent:
         yield f"<p>Not scored: {escape(reason)}</p>"
     yield "<h2>What this page stands on</h2>"
-    yield _table(
+    yield html_table(
         "The tables.",
         ("table", "rows", "SHA-256"),
         [(table.name, str(table.rows), table.sha256) for table in report.tables],
     )
-    yield _table(
+    yield html_table(
         "Their rows by origin and kind of device. Modelled rows come from a formula: they are neither learned from nor "
         "scored here.",
         ("origin", "device kind", "rows", "scored"),
@@ -117,7 +98,7 @@ def _section(section: Section) -> Iterator[str]:
     standing = _basis(section)
     yield f"<h2>{escape(contest.target.capitalize())}, {escape(contest.plan.protocol.value)}</h2>"
     first_seed = {_title(name): samples.told(one.predictions[0]) for name, one in contest.standings.items()}
-    yield _figure(
+    yield html_figure(
         response_plot(samples.told(samples.truth), first_seed, unit),
         f"True against predicted {contest.target} of {', '.join(first_seed)}; points on the diagonal are exact.",
         f"Response plots, as in the paper's appendix, Fig. 1 and 2: every sample by what did not learn from it. {standing} "
@@ -128,7 +109,7 @@ def _section(section: Section) -> Iterator[str]:
     yield _errors_table("Operator family", samples.family, section)
     yield _errors_table("Device", samples.device, section)
     yield from _calibration(section)
-    yield _table(
+    yield html_table(
         f"Rows of the tables that are not among the {len(samples)} of this section.",
         ("reason", "rows"),
         [(reject.reason, str(reject.rows)) for reject in section.rejects],
@@ -156,7 +137,7 @@ def _paper_table(section: Section) -> str:
         for name, one in section.contest.standings.items()
     ]
     unit = _unit(section.samples)
-    return _table(
+    return html_table(
         f"Table II as measured here, mean ± sd over folds and seeds, beside the figures that the paper prints for latency: "
         f"those are of other phones, layers and splits. Time here is of one sample in a fold's batch. {_basis(section)}",
         ("predictor", "R²", f"RMSE, {unit}", "time", "R², paper", "RMSE, paper", "time, paper"),
@@ -179,7 +160,7 @@ def _scores_table(section: Section) -> str:
     ]
     told = ["" if ceiling.get(item) is None else f"{ceiling[item]:.4g}" for item in names]
     rows.append(("noise ceiling", *told, "", ""))
-    return _table(
+    return html_table(
         f"Errors, mean ± sd over folds and seeds. The noise ceiling predicts a row by the median of its twins, "
         f"{ceiling['samples'] or 0:.0f} rows that have one: no predictor of attributes can be asked for more. The last column "
         f"is the first predictor's MAPE less this one's, with its 95 % interval. {_basis(section)}",
@@ -210,7 +191,7 @@ def _errors_table(heading: str, kinds: Words, section: Section) -> str:
             ape = ape[np.isfinite(ape)]
             cells.append(f"{np.median(ape):.1f} / {ape.mean():.1f}" if len(ape) else "not tested")
         rows.append((kind, str(int(here.sum())), *cells))
-    return _table(
+    return html_table(
         f"{heading}: median / mean APE, %, over all samples and seeds. {_basis(section)}",
         (heading.lower(), "rows", *map(_title, contest.standings)),
         rows,
@@ -224,7 +205,7 @@ def _calibration(section: Section) -> Iterator[str]:
         yield "<p>Too few configurations to hold intervals to their promise.</p>"
         return
     told = ", ".join(f"{nominal} %: {covered:.1f} %" for nominal, covered in levels.items())
-    yield _figure(
+    yield html_figure(
         coverage_plot(list(levels), list(levels.values())),
         f"Observed against nominal coverage: {told}.",
         f"Calibration of {_title(name)}'s conformal intervals. Their quantiles are learned from the unseen predictions of "
@@ -284,20 +265,3 @@ def _told(figure: Figure, digits: int, *, spreads: bool = True) -> str:
     if figure.mean is None:
         return "unknown"
     return f"{figure.mean:.{digits}f} ± {figure.sd:.{digits}f}" if spreads else f"{figure.mean:.{digits}f}"
-
-
-def _figure(png: bytes, alternative: str, caption: str) -> str:
-    data = base64.b64encode(png).decode()
-    return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{escape(alternative)}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
-def _table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
-    lines = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return (
-        f'<div class="wide"><table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{lines}\n</tbody></table></div>"
-    )
