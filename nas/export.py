@@ -121,6 +121,8 @@ class _Graph:
                 made = self._node("Reshape", [*read, shape])
             case Kind.AVERAGE_POOL | Kind.MAX_POOL:
                 made = self._node(_WEIGHTLESS[operation.kind], read, attributes=_window(operation))
+            case _ if not operation.runs:
+                made = read[0]
             case Kind.CONCATENATE:
                 made = self._node("Concat", read, attributes={"axis": 1})
             case _:

@@ -8,7 +8,7 @@ and the residual are fused into it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nas.operations import FeatureMap, Kind, Operation
 from nas.space import Carried, Choice, Space
@@ -24,18 +24,18 @@ def network_layers(space: Space, architecture: Sequence[Choice]) -> tuple[Layer,
     Raises:
         SpaceError: choices that do not fit together.
     """
-    return tuple(map(layer_of, space.operations(architecture)))
+    return layers_of(space.operations(architecture))
 
 
 def space_layers(space: Space) -> tuple[Layer, ...]:
     """List every layer that a network of the space can hold, each configuration once, in order of appearance."""
-    found = dict.fromkeys(map(layer_of, space.every_operation()))
+    found = dict.fromkeys(layers_of(space.every_operation()))
     return tuple({layer.key: layer for layer in found}.values())
 
 
 def stem_layers(space: Space) -> tuple[Layer, ...]:
     """List the layers in front of the first slot."""
-    return tuple(map(layer_of, space.stem_operations()))
+    return layers_of(space.stem_operations())
 
 
 def slot_layers(space: Space, index: int, carried: Carried, choice: Choice) -> tuple[Layer, ...]:
@@ -44,12 +44,17 @@ def slot_layers(space: Space, index: int, carried: Carried, choice: Choice) -> t
     Raises:
         ValueError: a choice that does not fit behind ``carried``.
     """
-    return tuple(map(layer_of, space.slot_operations(index, carried, choice)))
+    return layers_of(space.slot_operations(index, carried, choice))
 
 
 def head_layers(space: Space, carried: Carried) -> tuple[Layer, ...]:
     """List the layers behind the last slot."""
-    return tuple(map(layer_of, space.head_operations(carried)))
+    return layers_of(space.head_operations(carried))
+
+
+def layers_of(operations: Iterable[Operation]) -> tuple[Layer, ...]:
+    """Write operations as layers; what only has another name afterwards is none."""
+    return tuple(layer_of(operation) for operation in operations if operation.runs)
 
 
 @functools.lru_cache(maxsize=1 << 16)

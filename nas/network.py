@@ -123,6 +123,8 @@ def _weightless(operation: Operation, read: Sequence[Tensor]) -> Tensor:
             result = read[0] + read[1]
         case Kind.CONCATENATE:
             result = torch.cat(list(read), 1)
+        case Kind.ALIAS:
+            result = read[0]
         case Kind.RELU:
             result = functional.relu(read[0])
         case _:

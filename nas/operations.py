@@ -8,7 +8,7 @@ that has weights names them, and in a weight-sharing network all paths that use 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 IMAGE = "image"
@@ -44,7 +44,10 @@ class Kind(StrEnum):
     DENSE = "dense"
     ADD = "add"
     CONCATENATE = "concatenate"
+    """Along the channels."""
     RELU = "relu"
+    ALIAS = "alias"
+    """A second name for a tensor: nothing runs."""
 
 
 class Activation(StrEnum):
@@ -81,6 +84,11 @@ class Operation:
     """Operations run by rising order, and as they are listed within one; 0 where the list is in order anyway."""
 
     @property
+    def runs(self) -> bool:
+        """Whether anything is computed: not where a tensor only gets another name."""
+        return self.kind is not Kind.ALIAS and (self.kind is not Kind.CONCATENATE or len(self.reads) > 1)
+
+    @property
     def depthwise(self) -> bool:
         """Whether every channel has a filter of its own."""
         return self.groups > 1 and self.groups == self.inputs[0].channels
@@ -112,8 +120,11 @@ def convolution(
     activation: Activation | None = None,
     residual: tuple[str, FeatureMap] | None = None,
     normalised: bool = True,
+    padded: bool = True,
 ) -> Operation:
     """Convolve the tensor called ``name``; at stride 1 the image keeps its size, at stride s each side is ⌈side/s⌉.
+
+    Not padded, the kernel stays inside the image, which loses its border.
 
     Args:
         name: what is read.
@@ -127,6 +138,7 @@ def convolution(
         activation: applied last.
         residual: name and shape of what is added before the activation.
         normalised: whether batch normalisation follows the convolution, instead of a bias.
+        padded: whether the kernel may stand over the border.
     """
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
     return Operation(
@@ -134,11 +146,11 @@ def convolution(
         reads=(name,) if residual is None else (name, residual[0]),
         writes=writes,
         inputs=(source,) if residual is None else (source, residual[1]),
-        output=strided(source, stride, channels),
+        output=strided(source, stride, channels) if padded else _inside(source, (height, width), stride, channels),
         weights=weights,
         kernel=(height, width),
         stride=stride,
-        padding=(height // 2, width // 2),
+        padding=(height // 2, width // 2) if padded else (0, 0),
         groups=source.channels if depthwise else 1,
         normalised=normalised,
         adds=residual is not None,
@@ -149,6 +161,50 @@ def convolution(
 def strided(source: FeatureMap, stride: int, channels: int) -> FeatureMap:
     """Give the shape behind a stride, sides rounded up, with so many channels."""
     return FeatureMap(channels=channels, height=-(-source.height // stride), width=-(-source.width // stride))
+
+
+def pooling(
+    kind: Kind,
+    name: str,
+    source: FeatureMap,
+    *,
+    writes: str,
+    kernel: int = 3,
+    stride: int = 1,
+    padded: bool = True,
+) -> Operation:
+    """Take the mean or the largest of every window; sides are those of :func:`convolution`."""
+    window, channels = (kernel, kernel), source.channels
+    return Operation(
+        kind=kind,
+        reads=(name,),
+        writes=writes,
+        inputs=(source,),
+        output=strided(source, stride, channels) if padded else _inside(source, window, stride, channels),
+        kernel=window,
+        stride=stride,
+        padding=(kernel // 2, kernel // 2) if padded else (0, 0),
+    )
+
+
+def concatenation(parts: Sequence[tuple[str, FeatureMap]], *, writes: str) -> Operation:
+    """Put tensors of one size together, by name and shape, channel after channel; one alone only gets a name."""
+    shapes = tuple(shape for _, shape in parts)
+    return Operation(
+        kind=Kind.CONCATENATE,
+        reads=tuple(name for name, _ in parts),
+        writes=writes,
+        inputs=shapes,
+        output=replace(shapes[0], channels=sum(shape.channels for shape in shapes)),
+    )
+
+
+def _inside(source: FeatureMap, kernel: tuple[int, int], stride: int, channels: int) -> FeatureMap:
+    """Give the shape behind a window that stays inside the image."""
+    height, width = (
+        (side - size) // stride + 1 for side, size in zip((source.height, source.width), kernel, strict=True)
+    )
+    return FeatureMap(channels=channels, height=height, width=width)
 
 
 def classifier(name: str, source: FeatureMap, classes: int) -> tuple[Operation, ...]:

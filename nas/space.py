@@ -99,6 +99,12 @@ class Slot:
     """Whether it is its stage's last slot."""
     keeps: bool = False
     """Whether what it hands on is kept for a later slot, too."""
+    inside: bool = False
+    """Whether it goes on with what an earlier slot began (a branch of a block): dropped with that one, never alone."""
+    joins: bool = False
+    """Whether it puts together what the slots of its block have made."""
+    padded: bool = True
+    """Whether a window that strides may stand over the border, so that sides are rounded up."""
 
 
 class Stem(Protocol):
@@ -141,7 +147,8 @@ class Space:
         """Give what slot ``index`` hands over when it holds ``choice``; ``None`` where the choice does not fit."""
         slot = self.slots[index]
         if choice is None:
-            following = None if slot.opens else replace(carried, ended=True)
+            stays = slot.opens or (slot.inside and not carried.ended)
+            following = None if stays else replace(carried, ended=True)
         elif carried.ended and not slot.opens:
             return None
         else:

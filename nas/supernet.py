@@ -2,13 +2,15 @@
 
 An operation takes the first so many channels and the middle of the largest kernel of the weights that it names (Cai et
 al., Once-for-All, ICLR 2020; here without its kernel transforms). Batch normalisation keeps no statistics while training:
-they differ from path to path, so they are taken anew for every path that is asked about.
+they differ from path to path, so they are taken anew for every path that is asked about. Of a concatenation, every part
+has its own place among the weights that read it, and takes the first so many channels of that (``nas.parts``).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -17,6 +19,7 @@ from torch.nn import functional
 
 from nas.network import Convolution, Network, Tensor, activate, compute
 from nas.operations import Kind, Operation
+from nas.parts import Parts, parts_read
 from nas.space import Choice, Space
 
 
@@ -27,14 +30,33 @@ class _Extent:
     kind: Kind
     depthwise: bool
     normalised: bool
-    in_channels: int = 0
+    parts: dict[str, int] = field(default_factory=dict)
+    """Channels of what is read, by origin."""
     channels: int = 0
     kernel: tuple[int, int] = (0, 0)
 
-    def cover(self, operation: Operation) -> None:
-        self.in_channels = max(self.in_channels, operation.inputs[0].channels)
-        self.channels = max(self.channels, operation.output.channels)
+    def cover(self, operation: Operation, parts: Parts) -> None:
+        for origin, channels in parts:
+            self.parts[origin] = max(channels, self.parts.get(origin, 0))
+        self.channels = self.in_channels if self.depthwise else max(self.channels, operation.output.channels)
         self.kernel = (max(self.kernel[0], operation.kernel[0]), max(self.kernel[1], operation.kernel[1]))
+
+    @property
+    def in_channels(self) -> int:
+        return sum(self.parts.values())
+
+
+class _Places:
+    """Where the parts of what is read have their weights."""
+
+    def __init__(self, extent: _Extent) -> None:
+        ends = itertools.accumulate(extent.parts.values())
+        self.first = {name: end - extent.parts[name] for name, end in zip(extent.parts, ends, strict=True)}
+
+    def pick(self, tensor: Tensor, axis: int, parts: Parts) -> Tensor:
+        """Take the first so many of every part along an axis."""
+        picked = [tensor.narrow(axis, self.first[origin], channels) for origin, channels in parts]
+        return picked[0] if len(picked) == 1 else torch.cat(picked, axis)
 
 
 class SharedConvolution(nn.Module):
@@ -42,7 +64,7 @@ class SharedConvolution(nn.Module):
 
     def __init__(self, extent: _Extent) -> None:
         super().__init__()
-        self.kernel, self.depthwise = extent.kernel, extent.depthwise
+        self.kernel, self.depthwise, self.places = extent.kernel, extent.depthwise, _Places(extent)
         self.transposed = extent.kind is Kind.DECONVOLUTION
         inner = 1 if extent.depthwise else extent.in_channels
         outer = (inner, extent.channels) if self.transposed else (extent.channels, inner)
@@ -51,35 +73,59 @@ class SharedConvolution(nn.Module):
         self.shift = nn.Parameter(torch.zeros(extent.channels))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
-    def forward(self, operation: Operation, read: Sequence[Tensor]) -> Tensor:
+    def forward(self, operation: Operation, read: Sequence[Tensor], parts: Parts) -> Tensor:
         """Convolve (N, C, H, W) to (N, C', H', W'), normalise over the batch, add a residual, activate."""
-        channels, weight = operation.output.channels, self.slice(operation)
-        bias = self.shift[:channels] if self.scale is None else None
-        y = _convolve(operation, read[0], weight, bias)
-        if self.scale is not None:
-            y = functional.batch_norm(y, None, None, self.scale[:channels], self.shift[:channels], training=True)
+        weight, scale, shift = self.slice(operation, parts)
+        y = _convolve(operation, read[0], weight, shift if scale is None else None)
+        if scale is not None:
+            y = functional.batch_norm(y, None, None, scale, shift, training=True)
         return activate(read[1] + y if operation.adds else y, operation.activation)
 
-    def slice(self, operation: Operation) -> Tensor:
-        """Give a path's part of the kernel."""
+    def slice(self, operation: Operation, parts: Parts) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Give a path's part of kernel, scale and shift."""
         rows, columns = (
             slice((whole - part) // 2, (whole - part) // 2 + part)
             for whole, part in zip(self.kernel, operation.kernel, strict=True)
         )
-        inner = slice(1 if self.depthwise else operation.inputs[0].channels)
-        outer = slice(operation.output.channels)
-        return self.weight[(inner, outer, rows, columns) if self.transposed else (outer, inner, rows, columns)]
+        middle, channels = self.weight[:, :, rows, columns], operation.output.channels
+        if self.depthwise:
+            scale = None if self.scale is None else self.places.pick(self.scale, 0, parts)
+            return self.places.pick(middle, 0, parts), scale, self.places.pick(self.shift, 0, parts)
+        inner, outer = (0, 1) if self.transposed else (1, 0)
+        weight = self.places.pick(middle, inner, parts).narrow(outer, 0, channels)
+        return weight, None if self.scale is None else self.scale[:channels], self.shift[:channels]
 
-    def hand_over(self, operation: Operation, layer: Convolution) -> None:
+    def hand_over(self, operation: Operation, parts: Parts, layer: nn.Module) -> None:
         """Copy a path's part of the weights into a layer of a network of its own."""
-        channels = operation.output.channels
+        own = cast("Convolution", layer)
+        weight, scale, shift = self.slice(operation, parts)
         with torch.no_grad():
-            layer.convolution.weight.copy_(self.slice(operation))
-            if layer.normalisation is not None and self.scale is not None:
-                layer.normalisation.weight.copy_(self.scale[:channels])
-                layer.normalisation.bias.copy_(self.shift[:channels])
-            elif layer.convolution.bias is not None:
-                layer.convolution.bias.copy_(self.shift[:channels])
+            own.convolution.weight.copy_(weight)
+            if own.normalisation is not None and scale is not None:
+                own.normalisation.weight.copy_(scale)
+                own.normalisation.bias.copy_(shift)
+            elif own.convolution.bias is not None:
+                own.convolution.bias.copy_(shift)
+
+
+class SharedDense(nn.Module):
+    """A dense layer, of which a path uses the columns of what it reads."""
+
+    def __init__(self, extent: _Extent) -> None:
+        super().__init__()
+        self.places = _Places(extent)
+        self.whole = nn.Linear(extent.in_channels, extent.channels)
+
+    def forward(self, _: Operation, read: Sequence[Tensor], parts: Parts) -> Tensor:
+        """Map (N, C) to (N, C')."""
+        return functional.linear(read[0], self.places.pick(self.whole.weight, 1, parts), self.whole.bias)
+
+    def hand_over(self, _: Operation, parts: Parts, layer: nn.Module) -> None:
+        """Copy a path's part of the weights into a layer of a network of its own."""
+        own = cast("nn.Linear", layer)
+        with torch.no_grad():
+            own.weight.copy_(self.places.pick(self.whole.weight, 1, parts))
+            own.bias.copy_(self.whole.bias)
 
 
 class SuperNetwork(nn.Module):
@@ -89,37 +135,35 @@ class SuperNetwork(nn.Module):
         super().__init__()
         self.space = space
         extents: dict[str, _Extent] = {}
-        for operation in space.every_operation():
+        for operation, parts in parts_read(space.every_operation(), of_all_paths=True):
             if operation.weights:
                 fresh = _Extent(operation.kind, operation.depthwise, operation.normalised)
-                extents.setdefault(operation.weights, fresh).cover(operation)
+                extents.setdefault(operation.weights, fresh).cover(operation, parts)
         self.layers = nn.ModuleDict({name: _shared(extent) for name, extent in extents.items()})
 
     def forward(self, images: Tensor, architecture: Sequence[Choice]) -> Tensor:
         """Score images by one path. Normalisation is over the batch, whatever mode the module is in."""
-        return compute(self.space.operations(architecture), images, self._weighted)
+        operations = self.space.operations(architecture)
+        parts = {operation.weights: read for operation, read in parts_read(operations)}
+
+        def weighted(operation: Operation, read: Sequence[Tensor]) -> Tensor:
+            result: Tensor = self.layers[operation.weights](operation, read, parts[operation.weights])
+            return result
+
+        return compute(operations, images, weighted)
 
     def cut_out(self, architecture: Sequence[Choice]) -> Network:
         """Copy one path into a network of its own, whose normalisation has no statistics yet."""
         network = Network(self.space, architecture)
-        for operation in network.operations:
-            if operation.kind is Kind.DENSE:
-                network.layers[operation.weights].load_state_dict(self.layers[operation.weights].state_dict())
-            elif operation.weights:
-                shared = cast("SharedConvolution", self.layers[operation.weights])
-                shared.hand_over(operation, cast("Convolution", network.layers[operation.weights]))
+        for operation, parts in parts_read(network.operations):
+            if operation.weights:
+                shared = cast("SharedConvolution | SharedDense", self.layers[operation.weights])
+                shared.hand_over(operation, parts, network.layers[operation.weights])
         return network
-
-    def _weighted(self, operation: Operation, read: Sequence[Tensor]) -> Tensor:
-        layer = self.layers[operation.weights]
-        result: Tensor = layer(read[0]) if operation.kind is Kind.DENSE else layer(operation, read)
-        return result
 
 
 def _shared(extent: _Extent) -> nn.Module:
-    if extent.kind is Kind.DENSE:
-        return nn.Linear(extent.in_channels, extent.channels)
-    return SharedConvolution(extent)
+    return SharedDense(extent) if extent.kind is Kind.DENSE else SharedConvolution(extent)
 
 
 def _convolve(operation: Operation, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
