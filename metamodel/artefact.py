@@ -127,6 +127,11 @@ def load_artefact(folder: Path) -> Artefact:
     return Artefact(manifest=manifest, models=models, feasibility=feasibility)
 
 
+def manifest_sha256(folder: Path) -> str:
+    """Name the model that a folder holds, by the SHA-256 of its manifest."""
+    return _sha256((folder / MANIFEST_FILE).read_bytes())
+
+
 def _files(artefact: Artefact) -> Iterator[tuple[str, bytes]]:
     """Lay out all files but the manifest, by name."""
     from metamodel.export import onnx_of  # noqa: PLC0415 - it imports ONNX Runtime, which no prediction needs

@@ -6,7 +6,6 @@ stay as they are: the new artefact holds the adaptation beside them, and the dig
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from metamodel.adaptation import (
     choose_layers,
     fit_adaptation,
 )
-from metamodel.artefact import MANIFEST_FILE, Artefact
+from metamodel.artefact import Artefact
 from metamodel.errors import MeasuringError, TableError
 from metamodel.features import FeatureSpace, Matrix
 from metamodel.interface import FloatArray, Setting
@@ -60,11 +59,6 @@ class _Cases:
     matrix: Matrix
     medians: dict[Target, FloatArray]
     """Per response, shape (layers,); NaN where it was not observed."""
-
-
-def manifest_sha256(folder: Path) -> str:
-    """Name the model that a folder holds, by the SHA-256 of its manifest."""
-    return hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()
 
 
 def calibrate_by_rows(

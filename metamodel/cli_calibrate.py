@@ -50,8 +50,8 @@ def calibrate_command(
     """Adapt a model to a new phone by the k layers that tell most, measured there or read from rows."""
     if device is None and rows is None:
         raise typer.BadParameter("give --device, --rows, or both")
-    from metamodel.artefact import check_output, load_artefact, save_artefact
-    from metamodel.calibrate import calibrate_by_measuring, calibrate_by_rows, manifest_sha256
+    from metamodel.artefact import check_output, load_artefact, manifest_sha256, save_artefact
+    from metamodel.calibrate import calibrate_by_measuring, calibrate_by_rows
     from metamodel.tables import read_tables
 
     artefact, parent = load_artefact(model), manifest_sha256(model)

@@ -265,14 +265,22 @@ def _factor(fits: Sequence[NetworkFit]) -> float | None:
 
 
 def _solve(observations: Sequence[_Observation]) -> FloatArray:
-    """Minimise the relative error plus the ridge; the coefficients (a, b, c), none negative."""
     terms = np.array([seen.terms() for seen in observations])
-    wall_ms = np.array([seen.wall_ms for seen in observations])
+    return solve_coefficients(terms, np.array([seen.wall_ms for seen in observations]))
+
+
+def solve_coefficients(terms: FloatArray, wall_ms: FloatArray) -> FloatArray:
+    """Minimise the relative error plus the ridge; the coefficients (a, b, c), none negative.
+
+    Args:
+        terms: what they multiply, S, n and B of each network, shape (networks, 3).
+        wall_ms: W, shape (networks,).
+    """
     relative = terms / wall_ms[:, None]
     # In units where nodes, or bytes, alone explain a network (root mean square), the pull means the same for all three.
     unit = np.array([1.0, *(1 / np.sqrt((relative[:, 1:] ** 2).mean(axis=0)))])
     design = np.vstack([relative * unit, np.eye(3)])
-    wanted = np.array([*np.ones(len(observations)), 1.0, 0.0, 0.0])
+    wanted = np.array([*np.ones(len(wall_ms)), 1.0, 0.0, 0.0])
     solved = LinearRegression(positive=True, fit_intercept=False).fit(design, wanted)
     coefficients: FloatArray = solved.coef_ * unit
     return coefficients

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,19 @@ import numpy.typing as npt
 from metamodel.errors import MetamodelError
 from parsers.schema import Context, Layer
 
-__all__ = ["LayerCosts", "MetamodelError", "NetworkCosts", "Predictor", "Setting", "load_predictor"]
+__all__ = [
+    "LayerCosts",
+    "MeasuredNetwork",
+    "MetamodelError",
+    "NetworkCalibration",
+    "NetworkCosts",
+    "Predictor",
+    "Setting",
+    "Standing",
+    "calibrate_predictor",
+    "load_predictor",
+    "standing_in",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -94,6 +106,32 @@ class Predictor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What predictions in a setting stand on."""
+
+    modelled: bool
+    """Whether they are a formula's, and not measurements'."""
+    known: bool
+    """Whether rows of that very setting, or a calibration to it, are among what was learned."""
+    outside: tuple[str, ...]
+    """In what the setting differs from all that was learned, in words."""
+
+
+@runtime_checkable
+class Accountable(Protocol):
+    """A predictor that knows what it stands on."""
+
+    def standing(self, setting: Setting) -> Standing:
+        """Say what predictions in a setting stand on."""
+        ...
+
+
+def standing_in(predictor: Predictor, setting: Setting) -> Standing | None:
+    """Say what a predictor's answers in a setting stand on; ``None`` for one that does not know."""
+    return predictor.standing(setting) if isinstance(predictor, Accountable) else None
+
+
 def load_predictor(folder: Path) -> Predictor:
     """Load the predictor that ``metamodel fit`` wrote to ``folder``. No code from the folder runs.
 
@@ -103,3 +141,57 @@ def load_predictor(folder: Path) -> Predictor:
     from metamodel.predictor import load_trained_predictor  # noqa: PLC0415 - xgboost loads only when it is needed
 
     return load_trained_predictor(folder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredNetwork:
+    """What a whole network took on a device."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    latency_ms: float
+    """Unprofiled wall time of one run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkCalibration:
+    """How far off a model was about measured networks, and is now that it learned from them."""
+
+    networks: int
+    """Different ones."""
+    before_percent: float
+    """Median error, in percent of what was measured."""
+    after_percent: float | None
+    """Median error when each network is predicted by the others; None where there is one alone."""
+
+
+def calibrate_predictor(
+    model: Path, setting: Setting, networks: Sequence[MeasuredNetwork], output: Path
+) -> NetworkCalibration:
+    """Adapt the model in a folder to networks that were measured on a device, and write it to another folder.
+
+    Args:
+        model: the model's folder.
+        setting: where the networks ran; its device is the one that the new model knows.
+        networks: what was measured.
+        output: folder of the adapted model; an older model there is replaced.
+
+    Raises:
+        MetamodelError: no such model, nothing that could be learned from, or a folder that cannot be written.
+    """
+    from metamodel.artefact import load_artefact, manifest_sha256, save_artefact  # noqa: PLC0415 - as above
+    from metamodel.network_calibration import calibrate_by_networks  # noqa: PLC0415
+
+    calibrated = calibrate_by_networks(load_artefact(model), manifest_sha256(model), setting, networks)
+    save_artefact(calibrated.artefact, output)
+    held_out = calibrated.held_out
+    return NetworkCalibration(
+        networks=len(calibrated.before),
+        before_percent=_median_percent(calibrated.before),
+        after_percent=None if held_out is None else _median_percent(held_out),
+    )
+
+
+def _median_percent(log_ratios: FloatArray) -> float:
+    """Give the median of |T / W − 1| in percent, of log(W / T)."""
+    return 100 * float(np.median(np.abs(np.exp(-log_ratios) - 1)))

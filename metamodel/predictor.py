@@ -12,7 +12,7 @@ from metamodel.artefact import Artefact, load_artefact
 from metamodel.conformal import NETWORK_ALPHA, Interval, network_interval
 from metamodel.correction import Correction
 from metamodel.features import largest_live_elements
-from metamodel.interface import FloatArray, LayerCosts, NetworkCosts, Setting
+from metamodel.interface import FloatArray, LayerCosts, NetworkCosts, Setting, Standing
 from metamodel.rows import Ground, setting_key
 from metamodel.targets import Target
 from parsers.schema import Layer
@@ -109,6 +109,17 @@ class TrainedPredictor:
     def ground(self, setting: Setting) -> Ground:
         """Tell what a prediction in a setting stands on: measurements, or a formula's rows."""
         return self._model.ground(setting)
+
+    def standing(self, setting: Setting) -> Standing:
+        """Say what predictions in a setting stand on."""
+        key = setting_key(setting)
+        has_rows = any(seen.setting_key == key for seen in self.manifest.settings)
+        has_networks = self.correction(setting) is not None
+        return Standing(
+            modelled=self.ground(setting) is Ground.FORMULA,
+            known=has_rows or has_networks or self.calibration(setting) is not None,
+            outside=() if has_networks else self.setting_reasons(setting),
+        )
 
     def layer_intervals(self, layers: Sequence[Layer], setting: Setting) -> Mapping[Target, Interval]:
         """Give the 90 % interval around each layer's cost, where the model has any; ends of shape (layers,)."""
