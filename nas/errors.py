@@ -10,7 +10,9 @@
     ├── PredictorError     the predictor does not tell what the search asks
     ├── ExportError        the exported network does not compute what torch computes
     ├── OutputError        the search folder cannot be written, or holds something else
-    └── ResumeError        a search that cannot go on from what is kept of it
+    ├── ResumeError        a search that cannot go on from what is kept of it
+    ├── SearchFolderError  a folder that is no finished search of this version
+    └── MeasuringError     a device on which the search is to be proved cannot measure
 """
 
 from __future__ import annotations
@@ -99,3 +101,11 @@ class OutputError(NasError):
 
 class ResumeError(NasError):
     """A search cannot go on from what is kept of it."""
+
+
+class SearchFolderError(NasError):
+    """A folder is no finished search of this version."""
+
+
+class MeasuringError(NasError):
+    """A device on which the search is to be proved is absent or cannot measure; the profiler's words."""
