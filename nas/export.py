@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import nn
 
 from nas.errors import ExportError
-from nas.network import Convolution, Network
+from nas.network import Convolution, Network, Normalisation
 from nas.operations import IMAGE, Activation, Kind, Operation
 from nas.space import Image
 
@@ -29,7 +29,7 @@ SCORES = "scores"
 TOLERANCE = 1e-4
 """Scores may differ by so much, relative to the largest score: both sides round to 24 bits in another order."""
 
-Attributes = dict[str, int | list[int]]
+Attributes = dict[str, int | float | list[int]]
 
 _WEIGHTLESS = {
     Kind.AVERAGE_POOL: "AveragePool",
@@ -116,6 +116,8 @@ class _Graph:
                 dense = cast("nn.Linear", layer)
                 operands = self._weights(operation.weights, dense.weight, dense.bias)
                 made = self._node("Gemm", [*read, *operands], operation.weights, {"transB": 1})
+            case Kind.NORMALISATION:
+                made = self._normalise(operation, cast("Normalisation", layer), read)
             case Kind.FLATTEN:
                 shape = self._constant(f"shape_{len(self.nodes)}", np.array([1, operation.output.volume], np.int64))
                 made = self._node("Reshape", [*read, shape])
@@ -137,8 +139,22 @@ class _Graph:
             made = self._node("ConvTranspose", operands, operation.weights, _window(operation) | extra)
         else:
             made = self._node("Conv", operands, operation.weights, _window(operation) | {"group": operation.groups})
-        made = self._node("Add", [read[1], made]) if operation.adds else made
-        match operation.activation:
+        # Of two convolutions that add up, runtimes and parsers give the addition to the first operand.
+        made = self._node("Add", [made, read[1]]) if operation.adds else made
+        return self._activate(made, operation.activation)
+
+    def _normalise(self, operation: Operation, layer: Normalisation, read: list[str]) -> str:
+        own = layer.normalisation
+        parts = {"scale": own.weight, "shift": own.bias, "mean": own.running_mean, "variance": own.running_var}
+        operands = [
+            self._constant(f"{operation.weights}_{part}", cast("torch.Tensor", value).detach().numpy())
+            for part, value in parts.items()
+        ]
+        made = self._node("BatchNormalization", [*read, *operands], operation.weights, {"epsilon": own.eps})
+        return self._activate(made, operation.activation)
+
+    def _activate(self, made: str, activation: Activation | None) -> str:
+        match activation:
             case None:
                 return made
             case Activation.RELU:

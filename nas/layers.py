@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from nas.operations import FeatureMap, Kind, Operation
 from nas.space import Carried, Choice, Space
 from parsers.schema import Layer, Shape
 
 _POOLS = {Kind.AVERAGE_POOL: "AveragePool", Kind.MAX_POOL: "MaxPool"}
-_PLAIN = {Kind.GLOBAL_POOL: "GlobalAveragePool", Kind.ADD: "Add", Kind.CONCATENATE: "Concat", Kind.RELU: "Relu"}
+_PLAIN = {
+    Kind.GLOBAL_POOL: "GlobalAveragePool",
+    Kind.ADD: "Add",
+    Kind.CONCATENATE: "Concat",
+    Kind.RELU: "Relu",
+    Kind.NORMALISATION: "BatchNormalization",
+}
 
 
 def network_layers(space: Space, architecture: Sequence[Choice]) -> tuple[Layer, ...]:
@@ -67,6 +74,8 @@ def layer_of(operation: Operation) -> Layer:
             return _window(operation, _POOLS[operation.kind])
         case Kind.FLATTEN:
             return _flatten(operation)
+        case Kind.NORMALISATION:
+            return _normalisation(operation)
         case Kind.DENSE:
             return _dense(operation)
         case _:
@@ -124,6 +133,13 @@ def _window(
         output_shape=_shape(result),
         attributes=attributes,
     )
+
+
+def _normalisation(operation: Operation) -> Layer:
+    """Scale, shift, mean and variance of every channel."""
+    fused = (operation.activation.value,) if operation.activation else ()
+    layer = _plain(operation)
+    return replace(layer, weight_elements=4 * operation.output.channels, fused_ops=fused)
 
 
 def _flatten(operation: Operation) -> Layer:

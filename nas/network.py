@@ -63,6 +63,19 @@ class Convolution(nn.Module):
         return fuse_conv_bn_eval(self.convolution, self.normalisation, transpose=transposed)
 
 
+class Normalisation(nn.Module):
+    """Batch normalisation alone, which ends in its activation."""
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__()
+        self.activation = operation.activation
+        self.normalisation = nn.BatchNorm2d(operation.output.channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return activate(self.normalisation(x), self.activation)
+
+
 class Network(nn.Module):
     """One network of a space: images (N, C, H, W) to scores, (N, classes) or (N, classes, H, W)."""
 
@@ -105,7 +118,7 @@ def activate(x: Tensor, activation: Activation | None) -> Tensor:
 def _layer(operation: Operation) -> nn.Module:
     if operation.kind is Kind.DENSE:
         return nn.Linear(operation.inputs[0].channels, operation.output.channels)
-    return Convolution(operation)
+    return Normalisation(operation) if operation.kind is Kind.NORMALISATION else Convolution(operation)
 
 
 def _weightless(operation: Operation, read: Sequence[Tensor]) -> Tensor:

@@ -46,6 +46,8 @@ class Kind(StrEnum):
     CONCATENATE = "concatenate"
     """Along the channels."""
     RELU = "relu"
+    NORMALISATION = "normalisation"
+    """Batch normalisation that is no convolution's."""
     ALIAS = "alias"
     """A second name for a tensor: nothing runs."""
 
@@ -161,6 +163,32 @@ def convolution(
 def strided(source: FeatureMap, stride: int, channels: int) -> FeatureMap:
     """Give the shape behind a stride, sides rounded up, with so many channels."""
     return FeatureMap(channels=channels, height=-(-source.height // stride), width=-(-source.width // stride))
+
+
+def deconvolution(
+    name: str,
+    source: FeatureMap,
+    *,
+    channels: int,
+    size: FeatureMap,
+    weights: str,
+    writes: str,
+    kernel: int = 3,
+    activation: Activation | None = None,
+) -> Operation:
+    """Double the sides by a transposed convolution; ``size`` says which of the two doubles it is, odd or even."""
+    return Operation(
+        kind=Kind.DECONVOLUTION,
+        reads=(name,),
+        writes=writes,
+        inputs=(source,),
+        output=replace(size, channels=channels),
+        weights=weights,
+        kernel=(kernel, kernel),
+        stride=2,
+        padding=(kernel // 2, kernel // 2),
+        activation=activation,
+    )
 
 
 def pooling(

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nas.network import Convolution, Network, Tensor, activate, compute
+from nas.network import Convolution, Network, Normalisation, Tensor, activate, compute
 from nas.operations import Kind, Operation
 from nas.parts import Parts, parts_read
 from nas.space import Choice, Space
@@ -128,6 +128,28 @@ class SharedDense(nn.Module):
             own.bias.copy_(self.whole.bias)
 
 
+class SharedNormalisation(nn.Module):
+    """A batch normalisation that is no convolution's, of which a path uses the first so many channels."""
+
+    def __init__(self, extent: _Extent) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(extent.channels))
+        self.shift = nn.Parameter(torch.zeros(extent.channels))
+
+    def forward(self, operation: Operation, read: Sequence[Tensor], _: Parts) -> Tensor:
+        """Normalise (N, C, H, W) over the batch, activate."""
+        channels = operation.output.channels
+        y = functional.batch_norm(read[0], None, None, self.scale[:channels], self.shift[:channels], training=True)
+        return activate(y, operation.activation)
+
+    def hand_over(self, operation: Operation, _: Parts, layer: nn.Module) -> None:
+        """Copy a path's part of the weights into a layer of a network of its own."""
+        own, channels = cast("Normalisation", layer).normalisation, operation.output.channels
+        with torch.no_grad():
+            own.weight.copy_(self.scale[:channels])
+            own.bias.copy_(self.shift[:channels])
+
+
 class SuperNetwork(nn.Module):
     """All networks of a space in one: images (N, C, H, W) and an architecture to scores."""
 
@@ -157,13 +179,19 @@ class SuperNetwork(nn.Module):
         network = Network(self.space, architecture)
         for operation, parts in parts_read(network.operations):
             if operation.weights:
-                shared = cast("SharedConvolution | SharedDense", self.layers[operation.weights])
+                shared = cast("SharedConvolution | SharedDense | SharedNormalisation", self.layers[operation.weights])
                 shared.hand_over(operation, parts, network.layers[operation.weights])
         return network
 
 
 def _shared(extent: _Extent) -> nn.Module:
-    return SharedDense(extent) if extent.kind is Kind.DENSE else SharedConvolution(extent)
+    match extent.kind:
+        case Kind.DENSE:
+            return SharedDense(extent)
+        case Kind.NORMALISATION:
+            return SharedNormalisation(extent)
+        case _:
+            return SharedConvolution(extent)
 
 
 def _convolve(operation: Operation, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

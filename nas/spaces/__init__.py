@@ -8,9 +8,10 @@ from types import MappingProxyType
 from nas.errors import SpaceError
 from nas.space import Image, Space
 from nas.spaces.mobilenetv2 import mobilenetv2, mobilenetv2_tiny
+from nas.spaces.nasbench201 import nasbench201
 
 SPACES: Mapping[str, Callable[[Image, int], Space]] = MappingProxyType(
-    {"mobilenetv2": mobilenetv2, "mobilenetv2-tiny": mobilenetv2_tiny}
+    {"mobilenetv2": mobilenetv2, "mobilenetv2-tiny": mobilenetv2_tiny, "nasbench201": nasbench201}
 )
 """Spaces by name; each takes the data's image size and number of classes."""
 
