@@ -29,10 +29,34 @@ def run_search_command(
     data: Annotated[
         str | None, typer.Option("--data", help="mnist-5k, fashion-mnist or fashion-mnist:FOLDER; else mnist-5k.")
     ] = None,
-    controller: Annotated[str | None, typer.Option("--controller", help="comet or random; else comet.")] = None,
+    controller: Annotated[
+        str | None,
+        typer.Option(
+            "--controller",
+            help="comet, random, evolution, local-search, scalarised-q, reinforce, linear-thompson, tpe, nsga2 or comet-literal; else comet.",
+        ),
+    ] = None,
+    assist: Annotated[
+        str | None,
+        typer.Option(
+            "--assist",
+            help="What any controller but comet gets of the predictor: none, mask (the limits) or near-budget (draws, too); else near-budget.",
+        ),
+    ] = None,
     potential: Annotated[
         str | None,
-        typer.Option("--potential", help="Shaping potential: exact (dynamic programming), or learned offline."),
+        typer.Option(
+            "--potential",
+            help="Of comet: exact (dynamic programming), learned offline, or online as printed; else exact.",
+        ),
+    ] = None,
+    epsilon: Annotated[
+        str | None,
+        typer.Option("--epsilon", help="Weight of comet's potential: co-regulated or constant; else co-regulated."),
+    ] = None,
+    shaping: Annotated[
+        str | None,
+        typer.Option("--shaping", help="Where comet's potential enters: policy, update or both; else policy."),
     ] = None,
     budget: Annotated[
         int | None, typer.Option("--budget", help="Accuracy queries, each about another network; else 50.")
@@ -85,7 +109,10 @@ def run_search_command(
         space=space,
         data=data,
         controller=controller,
+        assist=assist,
         potential=potential,
+        epsilon=epsilon,
+        shaping=shaping,
         budget=budget,
         patience=patience,
         seed=seed,

@@ -161,6 +161,14 @@ class Budget:
         """Give ticks of shape (..., C) as shares: of the limit, or of the dearest network where there is none."""
         return np.asarray(spent / self._scale)
 
+    def keeps(self, choices: Sequence[int]) -> bool:
+        """Tell whether a finished network keeps all limits."""
+        node, spent = 0, self.start
+        for slot, choice in enumerate(choices):
+            spent = self.add(spent, self.steps[slot][node, choice])
+            node = int(self.trellis.successors[slot][node, choice])
+        return bool(self.within(self.add(spent, self.end[node])))
+
     def costs(self, choices: Sequence[int]) -> tuple[float, ...]:
         """Give what a finished network costs, one figure per signal, each in its unit."""
         return tuple(signal.total(self.trellis, choices) for signal in self.signals)

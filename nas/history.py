@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from nas.front import pareto_front
 from nas.layers import network_layers
-from nas.search import Record
+from nas.search import Record, best_record
 from nas.space import Space, architecture_to_json
 from nas.trellis import architecture_of
 from parsers.roofline import macs
@@ -25,16 +25,17 @@ def write_history(records: Sequence[Record], space: Space, path: Path) -> None:
     """Write one row per accuracy query, in the order in which they were asked."""
     architectures = [architecture_of(space, record.choices) for record in records]
     layers = [network_layers(space, architecture) for architecture in architectures]
-    best = [max(record.accuracy for record in records[: index + 1]) for index in range(len(records))]
+    best = [best_record(records[: index + 1]) for index in range(len(records))]
     table = pa.table(
         {
             "query": pa.array(range(1, len(records) + 1), pa.int32()),
             "architecture": pa.array([architecture_to_json(item) for item in architectures], pa.string()),
             "accuracy": pa.array([record.accuracy for record in records], pa.float64()),
-            "best_accuracy": pa.array(best, pa.float64()),
+            "best_accuracy": pa.array([record.accuracy if record else None for record in best], pa.float64()),
             "latency_ms": pa.array([record.cost for record in records], pa.float64()),
             "macs": pa.array([sum(map(macs, item)) for item in layers], pa.int64()),
             "weight_elements": pa.array([sum(layer.weight_elements for layer in item) for item in layers], pa.int64()),
+            "within_limits": pa.array([record.within for record in records], pa.bool_()),
             "epsilon": pa.array([record.epsilon for record in records], pa.float64()),
             "delta": pa.array([record.growth for record in records], pa.float64()),
             "feasible_share": pa.array([record.feasible_share for record in records], pa.float64()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nas.front import pareto_front
-from nas.search import Record
+from nas.search import Record, best_record
 from nas.signals import Limit
 from parsers.plot_style import BLUE, GREY, ORANGE, STYLE
 
@@ -77,7 +78,8 @@ def plot_front(
 def plot_learning_curve(records: Sequence[Record], title: str, path: Path) -> None:
     """Draw the accuracy of every query and the best so far, and below it how the controller was regulated."""
     queries = range(1, len(records) + 1)
-    best = [max(record.accuracy for record in records[:count]) for count in queries]
+    found = [best_record(records[:count]) for count in queries]
+    best = [record.accuracy if record else math.nan for record in found]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 5.0), layout="constrained", dpi=150)
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

@@ -12,7 +12,7 @@ from metamodel.interface import Predictor, Setting
 from nas.controllers.assistance import Assist, Assistance
 from nas.controllers.comet import Comet, CometSettings
 from nas.controllers.controller import Controller
-from nas.costs import Budget, PricedSignal
+from nas.costs import Budget
 from nas.drawing import draw
 from nas.encoding import Encoder, context_attributes
 from nas.environment import SHARPNESS

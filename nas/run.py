@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from joblib import Parallel, cpu_count, delayed
 
 from metamodel.interface import Predictor, Setting
-from nas.accuracy import SharedWeightsAccuracy, train_shared_weights
+from nas.accuracy import AccuracySource, SharedWeightsAccuracy, train_shared_weights
 from nas.checkpoint import Checkpoint
+from nas.controllers.assistance import Assist
+from nas.controllers.comet import CometSettings, EpsilonRule, Shaping
+from nas.controllers.controller import Controller
+from nas.costs import Budget
 from nas.data import Data, data_source
 from nas.environment import SearchEnvironment
+from nas.errors import SettingsError
 from nas.layers import network_layers
 from nas.network import Network
-from nas.problem import Problem, Sampler, make_controller, pose
+from nas.problem import ControllerName, Problem, Sampler, make_controller, pose
 from nas.search import Record, best_record, finalists, search
 from nas.settings import RunSettings, check_settings
 from nas.space import Architecture, Space
@@ -114,7 +119,13 @@ def conduct(prepared: Prepared, stage: Stage, workspace: Workspace | None = None
     with reproducible(settings.seed, settings.threads):
         source_of_accuracy = share_weights(prepared, stage, workspace)
         records = ask(prepared, source_of_accuracy, stage, workspace)
-        trained = train_finalists(prepared, finalists(records, settings.finalists), stage, workspace)
+        best = finalists(records, settings.finalists)
+        if not best:
+            raise SettingsError(
+                f"None of the {len(records)} networks that {settings.controller} asked about keeps the limits. Give it "
+                "--assist mask, a higher --budget, or another --limit."
+            )
+        trained = train_finalists(prepared, best, stage, workspace)
     manual = problem.budget.costs(choices_of(problem.space, problem.space.manual()))[0]
     return Outcome(settings=settings, space=problem.space, records=records, finalists=trained, manual_latency_ms=manual)
 
@@ -138,7 +149,7 @@ def share_weights(prepared: Prepared, stage: Stage, workspace: Workspace | None 
 
 
 def ask(
-    prepared: Prepared, source: SharedWeightsAccuracy, stage: Stage, workspace: Workspace | None = None
+    prepared: Prepared, source: AccuracySource, stage: Stage, workspace: Workspace | None = None
 ) -> tuple[Record, ...]:
     """Run the controller until its budget is spent."""
     settings, problem = prepared.settings, prepared.problem
@@ -150,16 +161,37 @@ def ask(
             return known[choices]
         return source.accuracy(architecture_of(problem.space, choices))
 
-    controller = make_controller(settings.controller, problem, potential=settings.potential, seed=settings.seed)
     with stage("Searching", settings.budget) as advance:
         return search(
-            SearchEnvironment(problem.budget, problem.encoder, query),
-            controller,
+            SearchEnvironment(_open_to_controller(problem.budget, settings), problem.encoder, query),
+            build_controller(problem, settings),
+            keeps=problem.budget.keeps,
             budget=settings.budget,
             patience=settings.patience,
             report=lambda records: advance(len(records), progress_note(records)),
             log=journal,
         )
+
+
+def build_controller(problem: Problem, settings: RunSettings) -> Controller:
+    """Build the controller that settings ask for."""
+    return make_controller(
+        settings.controller,
+        problem,
+        potential=settings.potential,
+        seed=settings.seed,
+        settings=CometSettings(epsilon=EpsilonRule(settings.epsilon), shaping=Shaping(settings.shaping)),
+        assist=Assist(settings.assist),
+        queries=settings.budget,
+    )
+
+
+def _open_to_controller(budget: Budget, settings: RunSettings) -> Budget:
+    """Give what a controller may ask about: a rival without the mask learns of a broken limit with the answer."""
+    name = settings.controller
+    if name == ControllerName.COMET_LITERAL or (name != ControllerName.COMET and settings.assist == Assist.NONE):
+        return Budget(budget.trellis, [replace(signal, limit=None) for signal in budget.signals])
+    return budget
 
 
 def train_finalists(
@@ -232,4 +264,5 @@ def progress_note(records: Sequence[Record]) -> str:
     last = records[-1]
     epsilon = "" if last.epsilon is None else f", ε {last.epsilon:.2f}"
     best = best_record(records)
-    return f"best {best.accuracy:.1%} at {best.cost:.1f} ms{epsilon}, feasible {last.feasible_share:.0%}"
+    told = f"best {best.accuracy:.1%} at {best.cost:.1f} ms" if best else "none within the limits yet"
+    return f"{told}{epsilon}, feasible {last.feasible_share:.0%}"

@@ -44,7 +44,10 @@ class RunOptions:
     space: str | None = None
     data: str | None = None
     controller: str | None = None
+    assist: str | None = None
     potential: str | None = None
+    epsilon: str | None = None
+    shaping: str | None = None
     budget: int | None = None
     patience: int | None = None
     seed: int | None = None

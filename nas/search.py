@@ -28,6 +28,8 @@ class Record:
     """Weight of the secondary signal behind this query; None for a controller that weighs none."""
     growth: float | None
     """Δ, this accuracy minus the moving average of those before it."""
+    within: bool
+    """Whether it keeps the limits."""
     feasible_share: float
     """Of the choices that fitted along the way, how many the limit left open, on average over the slots."""
     seconds: float
@@ -65,6 +67,7 @@ def search(
     environment: SearchEnvironment,
     controller: Controller,
     *,
+    keeps: Callable[[Choices], bool],
     budget: int,
     report: Report,
     patience: int = 0,
@@ -76,8 +79,9 @@ def search(
     earns nothing and is seen in the history.
 
     Args:
-        environment: asks for the accuracy.
+        environment: asks for the accuracy, and rules out what the controller is not to ask about.
         controller: fresh; it is told the answers of the log again before it asks anything new.
+        keeps: tells whether a network keeps the limits.
         budget: queries, those of the log among them.
         report: see :data:`Report`.
         patience: queries in a row without a better network after which the search ends; 0 spends the whole budget.
@@ -93,7 +97,7 @@ def search(
     records: list[Record] = []
     while len(records) < budget and not _is_at_plateau(records, patience):
         before = kept[len(records)] if len(records) < len(kept) else None
-        record = _query(environment, controller, before)
+        record = _query(environment, controller, keeps, before)
         if record is None:
             break
         if log and before is None:
@@ -104,16 +108,19 @@ def search(
 
 
 def finalists(records: Sequence[Record], count: int) -> tuple[Record, ...]:
-    """Give the most accurate networks, best first; the cheaper of two that are equally accurate comes first."""
-    return tuple(sorted(records, key=lambda record: (-record.accuracy, record.cost))[:count])
+    """Give the most accurate networks within the limits, best first; of two equally accurate ones, the cheaper first."""
+    within = [record for record in records if record.within]
+    return tuple(sorted(within, key=lambda record: (-record.accuracy, record.cost))[:count])
 
 
-def best_record(records: Sequence[Record]) -> Record:
-    """Give the most accurate network, the cheaper of two that are equally accurate."""
-    return finalists(records, 1)[0]
+def best_record(records: Sequence[Record]) -> Record | None:
+    """Give the first of the :func:`finalists`; None where no network keeps the limits."""
+    return next(iter(finalists(records, 1)), None)
 
 
-def _query(environment: SearchEnvironment, controller: Controller, before: Record | None) -> Record | None:
+def _query(
+    environment: SearchEnvironment, controller: Controller, keeps: Callable[[Choices], bool], before: Record | None
+) -> Record | None:
     """Let a controller ask about one network and learn the answer; None where it finds nothing new.
 
     What was asked before is not computed again: the controller hears the answer that the record has.
@@ -133,6 +140,7 @@ def _query(environment: SearchEnvironment, controller: Controller, before: Recor
         costs=costs,
         epsilon=regulation.epsilons[0] if regulation else None,
         growth=regulation.growth if regulation else None,
+        within=len(shares) == environment.budget.trellis.slots and keeps(choices),
         feasible_share=float(np.mean(shares)),
         seconds=time.perf_counter() - begun,
     )
@@ -142,11 +150,11 @@ def _query(environment: SearchEnvironment, controller: Controller, before: Recor
 
 
 def _is_at_plateau(records: Sequence[Record], patience: int) -> bool:
-    """Tell whether so many queries in a row have brought no better network."""
-    if not 0 < patience < len(records):
+    """Tell whether so many queries in a row have brought no better network; before there is one, they go on."""
+    earlier = best_record(records[: max(0, len(records) - patience)])
+    if not patience or earlier is None:
         return False
-    earlier = max(record.accuracy for record in records[:-patience])
-    return max(record.accuracy for record in records[-patience:]) <= earlier
+    return all(record.accuracy <= earlier.accuracy for record in records[-patience:] if record.within)
 
 
 def _walk(environment: SearchEnvironment, choices: Choices) -> tuple[float, tuple[float, ...], list[float]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas.controllers.assistance import Assist
+from nas.controllers.comet import EpsilonRule, Shaping
 from nas.data import data_label, data_source
 from nas.errors import SettingsError
 from nas.problem import ControllerName, PotentialName, check_names
@@ -27,7 +29,12 @@ class RunSettings:
     space: str = "mobilenetv2"
     data: str = "mnist-5k"
     controller: str = ControllerName.COMET
+    assist: str = Assist.NEAR_BUDGET
+    """What any controller but AutoCoMET's gets of the predictor, which that one has as a part of it."""
     potential: str = PotentialName.EXACT
+    """Of AutoCoMET's, as the next two."""
+    epsilon: str = EpsilonRule.CO_REGULATED
+    shaping: str = Shaping.POLICY
     budget: int = 50
     """Accuracy queries, each about another network."""
     patience: int = 0
@@ -49,11 +56,18 @@ def check_settings(settings: RunSettings) -> None:
     """Refuse what cannot be before anything is computed.
 
     Raises:
-        SettingsError: a budget below 1, an unknown controller or potential.
+        SettingsError: a budget below 1, an unknown controller or a way of it that is not known.
         DataError: an unknown data set.
         SpaceError: an unknown space.
     """
     check_names(settings.controller, settings.potential)
+    for option, name, known in (
+        ("assist", settings.assist, Assist),
+        ("epsilon", settings.epsilon, EpsilonRule),
+        ("shaping", settings.shaping, Shaping),
+    ):
+        if name not in set(known):
+            raise SettingsError(f"No --{option} {name!r}. Known: {', '.join(known)}.")
     source = data_source(settings.data)
     make_space(settings.space, image=source.image, classes=source.classes)
     if settings.budget < 1:
@@ -72,22 +86,27 @@ def search_name(settings: RunSettings, model: Path) -> str:
     The same settings have the same name, and other settings another one.
     """
     usual = RunSettings(device=settings.device, limit=settings.limit)
-    parts = [settings.device.name, settings.space, data_label(settings.data), settings.controller]
-    parts.append(f"seed{settings.seed}")
-    if settings.potential != usual.potential:
-        parts.append(settings.potential)
-    if settings.budget != usual.budget:
-        parts.append(f"budget{settings.budget}")
-    if settings.limit.value != settings.device.latency_limit_ms:
-        parts.append(f"{settings.limit.target}{settings.limit.value:g}{settings.limit.unit}")
-    if settings.shared != usual.shared:
-        parts.append(f"shared{settings.shared.epochs}")
-    if settings.tuning != usual.tuning:
-        parts.append(f"tuning{settings.tuning.epochs}")
-    if settings.finalists != usual.finalists:
-        parts.append(f"finalists{settings.finalists}")
-    if settings.alone != usual.alone:
-        parts.append(f"alone{settings.alone.epochs}")
-    if model.name != "default":
-        parts.append(model.name)
-    return "-".join(parts)
+    parts = [
+        settings.device.name,
+        settings.space,
+        data_label(settings.data),
+        settings.controller,
+        f"seed{settings.seed}",
+    ]
+    limit = settings.limit
+    said: tuple[tuple[str, object, object], ...] = (
+        ("", settings.assist, usual.assist),
+        ("", settings.potential, usual.potential),
+        ("", settings.epsilon, usual.epsilon),
+        ("", settings.shaping, usual.shaping),
+        ("budget", settings.budget, usual.budget),
+        ("patience", settings.patience, usual.patience),
+        (limit.target, f"{limit.value:g}{limit.unit}", f"{settings.device.latency_limit_ms or 0:g}ms"),
+        ("shared", settings.shared.epochs, usual.shared.epochs),
+        ("tuning", settings.tuning.epochs, usual.tuning.epochs),
+        ("finalists", settings.finalists, usual.finalists),
+        ("alone", settings.alone.epochs, usual.alone.epochs),
+        ("threads", settings.threads, usual.threads),
+        ("", model.name, "default"),
+    )
+    return "-".join([*parts, *(f"{word}{value}" for word, value, as_usual in said if value != as_usual)])

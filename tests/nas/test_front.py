@@ -12,7 +12,14 @@ POINTS = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, m
 
 def record(cost: float, accuracy: float, *, number: int = 0) -> Record:
     return Record(
-        choices=(number,), accuracy=accuracy, costs=(cost,), epsilon=1.0, growth=0.0, feasible_share=1.0, seconds=0.0
+        choices=(number,),
+        accuracy=accuracy,
+        costs=(cost,),
+        epsilon=1.0,
+        growth=0.0,
+        within=True,
+        feasible_share=1.0,
+        seconds=0.0,
     )
 
 

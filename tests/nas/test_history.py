@@ -31,6 +31,7 @@ def records(small_space: Space) -> list[Record]:
             costs=(cost,),
             epsilon=epsilon,
             growth=growth,
+            within=True,
             feasible_share=0.5,
             seconds=0.1,
         )
@@ -52,6 +53,7 @@ def test_a_history_is_read_back_as_it_was_written(records: list[Record], small_s
         "latency_ms": [14.0, 12.0, 15.0],
         "macs": [sum(map(macs, one)) for one in layers],
         "weight_elements": [sum(layer.weight_elements for layer in one) for one in layers],
+        "within_limits": [True] * 3,
         "epsilon": [1.0, 0.5, 0.25],
         "delta": [0.0, 0.25, -0.125],
         "feasible_share": [0.5] * 3,
@@ -76,6 +78,7 @@ def test_a_controller_that_weighs_nothing_leaves_its_columns_null(small_space: S
         costs=(14.0,),
         epsilon=None,
         growth=None,
+        within=True,
         feasible_share=0.5,
         seconds=0.1,
     )
@@ -95,6 +98,7 @@ def test_the_front_as_csv_has_one_line_per_network_by_rising_latency(
         costs=(13.0,),
         epsilon=0.1,
         growth=0.0,
+        within=True,
         feasible_share=0.5,
         seconds=0.1,
     )

@@ -15,6 +15,7 @@ FIRST = Record(
     costs=(1 / 3, 2.5),
     epsilon=0.99,
     growth=-1e-17,
+    within=True,
     feasible_share=1.0,
     seconds=0.25,
 )

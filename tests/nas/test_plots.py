@@ -23,6 +23,7 @@ def records(epsilon: float | None) -> list[Record]:
             costs=(float(random.uniform(18, 24)),),
             epsilon=epsilon,
             growth=None if epsilon is None else 0.0,
+            within=True,
             feasible_share=0.8,
             seconds=0.1,
         )

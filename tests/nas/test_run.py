@@ -9,10 +9,12 @@ import pytest
 
 from nas.errors import DataError, InfeasibleError, SettingsError, SpaceError
 from nas.layers import network_layers
-from nas.run import Outcome, device_setting, progress_note, run
+from nas.problem import ControllerName
+from nas.run import Outcome, ask, device_setting, prepare, progress_note, run
 from nas.search import Record, best_record, finalists
 from nas.settings import RunSettings, check_settings, search_name
 from nas.signals import Limit
+from nas.space import Architecture
 from nas.train import Advance, Schedule, accuracy_of
 from nas.trellis import architecture_of
 from parsers.roofline import macs
@@ -81,6 +83,64 @@ def test_the_same_seed_gives_the_same_history(tiny_settings: RunSettings, predic
     assert first.winner.test_accuracy == second.winner.test_accuracy
 
 
+def searched(settings: RunSettings, predictor) -> tuple[Record, ...]:
+    """Search with a stand-in for the accuracy, so that what is told apart is the controllers."""
+
+    class ByWeights:
+        def accuracy(self, architecture: Architecture) -> float:
+            return sum(layer.weight_elements for layer in network_layers(prepared.problem.space, architecture)) / 1e4
+
+    prepared = prepare(settings, predictor)
+    return ask(prepared, ByWeights(), Stages())
+
+
+@pytest.mark.usefixtures("tiny_world")
+@pytest.mark.parametrize("controller", list(ControllerName))
+def test_every_controller_searches_and_repeats_itself(tiny_settings: RunSettings, predictor, controller):
+    settings = dataclasses.replace(tiny_settings, controller=controller, budget=12)
+
+    first, second = (searched(settings, predictor) for _ in range(2))
+
+    assert without_seconds(first) == without_seconds(second)
+    assert len({record.choices for record in first}) == 12
+    if controller != ControllerName.COMET_LITERAL:
+        assert all(record.within for record in first)
+
+
+@pytest.mark.usefixtures("tiny_world")
+def test_a_rival_without_assistance_asks_beyond_the_limit_too_and_only_what_keeps_it_can_win(
+    tiny_settings: RunSettings, predictor
+):
+    settings = dataclasses.replace(tiny_settings, controller="random", assist="none", budget=20)
+
+    records = searched(settings, predictor)
+
+    beyond = [record for record in records if not record.within]
+    assert {record.cost > 15.0 for record in beyond} == {True}
+    assert all(record.accuracy > 0 for record in beyond)
+    assert all(record.cost <= 15.0 for record in finalists(records, 20))
+    assert 0 < len(beyond) < 20
+
+
+@pytest.mark.usefixtures("tiny_world")
+def test_a_search_that_found_nothing_within_the_limit_says_what_to_do(tiny_settings: RunSettings, predictor):
+    limit = Limit(target="latency", value=9.01)
+    settings = dataclasses.replace(tiny_settings, controller="random", assist="none", budget=2, limit=limit)
+
+    with pytest.raises(SettingsError, match="None of the 2 networks that random asked about keeps the limits"):
+        run(settings, predictor, Stages())
+
+
+@pytest.mark.usefixtures("tiny_world")
+@pytest.mark.parametrize("changes", [{"epsilon": "constant"}, {"shaping": "both"}, {"potential": "online"}])
+def test_the_switches_of_the_controller_change_the_search(tiny_settings: RunSettings, predictor, changes):
+    settings = dataclasses.replace(tiny_settings, budget=20)
+
+    usual, changed = searched(settings, predictor), searched(dataclasses.replace(settings, **changes), predictor)
+
+    assert without_seconds(usual) != without_seconds(changed)
+
+
 @pytest.mark.usefixtures("tiny_world")
 def test_another_seed_gives_another_history(tiny_outcome: Outcome, tiny_settings: RunSettings, predictor):
     other = run(dataclasses.replace(tiny_settings, seed=1, budget=3), predictor, Stages())
@@ -115,8 +175,12 @@ def test_the_learned_potential_searches_too(tiny_settings: RunSettings, predicto
     ("changes", "error", "message"),
     [
         ({"budget": 0}, SettingsError, r"A budget of 0 accuracy queries finds nothing\. Give --budget 1 or more\."),
-        ({"controller": "magic"}, SettingsError, r"No controller 'magic'\. Known: comet, random\."),
-        ({"potential": "magic"}, SettingsError, r"No potential 'magic'\. Known: exact, learned\."),
+        ({"controller": "magic"}, SettingsError, r"No controller 'magic'\. Known: comet, comet-literal, random, "),
+        ({"potential": "magic"}, SettingsError, r"No potential 'magic'\. Known: exact, learned, online\."),
+        ({"assist": "magic"}, SettingsError, r"No --assist 'magic'\. Known: none, mask, near-budget\."),
+        ({"epsilon": "magic"}, SettingsError, r"No --epsilon 'magic'\. Known: co-regulated, constant\."),
+        ({"shaping": "magic"}, SettingsError, r"No --shaping 'magic'\. Known: policy, update, both\."),
+        ({"patience": -1}, SettingsError, r"A patience of -1 queries cannot be\."),
         ({"data": "imagenet"}, DataError, r"No data set 'imagenet'\. Known: fashion-mnist, mnist-5k\."),
         ({"space": "resnet"}, SpaceError, r"No search space 'resnet'\. Known: .*mobilenetv2"),
     ],
