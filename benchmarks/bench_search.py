@@ -20,10 +20,11 @@ from pathlib import Path
 from metamodel.interface import Predictor, load_predictor
 from nas.data import data_source
 from nas.problem import Problem, Sampler, pose
+from nas.quality import accuracy_of
 from nas.run import Outcome, RunSettings, device_setting, run
 from nas.signals import Limit
 from nas.spaces import make_space
-from nas.train import Advance, accuracy_of, reproducible, train_alone
+from nas.train import Advance, reproducible, train_alone
 from nas.trellis import choices_of
 from parsers.console import progress
 from parsers.device_config import load_device_config
@@ -113,7 +114,7 @@ def random_accuracies(low: Outcome, problem: Problem, count: int) -> list[float]
     accuracies: list[float] = []
     with reproducible(settings.seed, settings.threads), progress("Random networks alone", count * steps) as advance:
         for number in range(count):
-            network = train_alone(
+            trained = train_alone(
                 problem.space,
                 sampler.draw(),
                 data,
@@ -122,7 +123,7 @@ def random_accuracies(low: Outcome, problem: Problem, count: int) -> list[float]
                 threads=settings.threads,
                 advance=lambda done, note, before=number * steps: advance(before + done, note),
             )
-            accuracies.append(accuracy_of(network, data.test))
+            accuracies.append(accuracy_of(trained.network, data.test))
     return accuracies
 
 

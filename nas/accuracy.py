@@ -13,13 +13,16 @@ import torch
 from torch import nn
 
 from nas.checkpoint import Checkpoint
-from nas.data import Data, Split, Tensor
 from nas.network import Network
+from nas.quality import accuracy_of
+from nas.schedule import Schedule
 from nas.space import Architecture, Space
+from nas.splits import Data, Tensor
 from nas.supernet import SuperNetwork
-from nas.train import Advance, Schedule, accuracy_of, channels_last, descend, reproducible
+from nas.train import Advance, channels_last, descend, reproducible
 
 CALIBRATION_IMAGES = 1000
+"""From which normalisation is taken, or as many as have so many pixels of 28 × 28 images, and 64 at least."""
 
 
 class AccuracySource(Protocol):
@@ -47,9 +50,10 @@ class SharedWeightsAccuracy:
     def __init__(self, supernet: SuperNetwork, data: Data, *, tuning: Schedule, seed: int, threads: int) -> None:
         self.supernet, self.tuning, self.seed, self.threads = supernet, tuning, seed, threads
         self.train, self.validation = data.train, data.validation
-        # The split is sorted by class; every n-th image keeps all classes in the same shares.
-        every = max(1, len(data.train) // CALIBRATION_IMAGES)
-        self.calibration = Split(images=data.train.images[::every], labels=data.train.labels[::every])
+        height, width = data.train.images.shape[2:]
+        images = min(CALIBRATION_IMAGES, max(64, CALIBRATION_IMAGES * 28 * 28 // (height * width)))
+        # A split is sorted by class; every n-th image keeps all classes in the same shares.
+        self.calibration = slice(None, None, max(1, len(data.train) // images))
 
     def accuracy(self, architecture: Architecture) -> float:
         """Give the share of validation images that the path gets right."""
@@ -57,7 +61,7 @@ class SharedWeightsAccuracy:
             network = channels_last(self.supernet.cut_out(architecture))
             if self.tuning.epochs:
                 descend(network, network.forward, self.train, self.tuning, seed=self.seed, advance=lambda *_: None)
-            recalibrate(network, self.calibration.images)
+            recalibrate(network, self.train.batch(self.calibration)[0])
             return accuracy_of(network.eval(), self.validation)
 
 

@@ -7,6 +7,7 @@ leaves the state before or the one after, never half of one. Loading it runs no 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from nas.curve import CurvePoint
 from nas.errors import ResumeError
 from nas.writing import GO_ON, writing
 from parsers.atomic import written_whole
@@ -25,7 +27,7 @@ from parsers.atomic import written_whole
 SECONDS_BETWEEN = 20.0
 """How much work a killed training loses at most, beside the step it was in."""
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 class Stream(Protocol):
@@ -52,6 +54,8 @@ class Training:
     """Steps that are done."""
     order: torch.Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     """Of the images in this epoch."""
+    curve: list[CurvePoint] = field(default_factory=list)
+    """The looks at it so far."""
 
 
 class Checkpoint:
@@ -82,7 +86,7 @@ class Checkpoint:
             if metadata.get("schema") != str(_SCHEMA):
                 raise ResumeError(f"{self._path} is of another version. Start over with --fresh.")
             self._put(training, tensors, metadata)
-        except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as exc:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as exc:
             reason = str(exc).splitlines()[0]
             raise ResumeError(f"Cannot go on from {self._path}: {reason}. Start over with --fresh.") from exc
 
@@ -97,6 +101,7 @@ class Checkpoint:
         metadata = {
             "schema": str(_SCHEMA),
             "step": str(training.step),
+            "curve": json.dumps([dataclasses.asdict(point) for point in training.curve]),
             "stream": json.dumps(self._stream.state() if self._stream else None),
         }
         with writing(self._path, GO_ON), written_whole(self._path) as file:
@@ -115,6 +120,7 @@ class Checkpoint:
         training.generator.set_state(tensors["generator"])
         torch.set_rng_state(tensors["default_generator"])
         training.order, training.step = tensors["order"], int(metadata["step"])
+        training.curve[:] = [CurvePoint(**point) for point in json.loads(metadata["curve"])]
         state = json.loads(metadata["stream"])
         if self._stream is not None:
             self._stream.restore(state)

@@ -16,17 +16,19 @@ from nas.controllers.assistance import Assist
 from nas.controllers.comet import CometSettings, EpsilonRule, Shaping
 from nas.controllers.controller import Controller
 from nas.costs import Budget
+from nas.curve import CurvePoint
 from nas.data import Data, data_source
 from nas.environment import SearchEnvironment
 from nas.errors import SettingsError
 from nas.layers import network_layers
 from nas.network import Network
 from nas.problem import ControllerName, Problem, Sampler, make_controller, pose
+from nas.quality import accuracy_of
 from nas.search import Record, best_record, finalists, search
 from nas.settings import RunSettings, check_settings
 from nas.space import Architecture, Space
 from nas.spaces import make_space
-from nas.train import Advance, accuracy_of, reproducible, train_alone
+from nas.train import Advance, reproducible, train_alone
 from nas.trellis import Choices, architecture_of, choices_of
 from nas.workspace import Workspace
 from parsers.device_config import DeviceConfig
@@ -51,6 +53,8 @@ class Finalist:
     test_images: int
     macs: int
     weight_elements: int
+    curve: tuple[CurvePoint, ...]
+    """Validation accuracy while it trained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +229,7 @@ def _train_finalist(
     space: Space, record: Record, data: Data, settings: RunSettings, checkpoint: Checkpoint | None
 ) -> Finalist:
     architecture = architecture_of(space, record.choices)
-    network = train_alone(
+    trained = train_alone(
         space,
         architecture,
         data,
@@ -239,9 +243,10 @@ def _train_finalist(
     return Finalist(
         record=record,
         architecture=architecture,
-        network=network,
-        validation_accuracy=accuracy_of(network, data.validation),
-        test_accuracy=accuracy_of(network, data.test),
+        network=trained.network,
+        validation_accuracy=accuracy_of(trained.network, data.validation),
+        test_accuracy=accuracy_of(trained.network, data.test),
+        curve=trained.curve,
         test_images=len(data.test),
         macs=sum(map(macs, layers)),
         weight_elements=sum(layer.weight_elements for layer in layers),

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nas.errors import ResumeError, SettingsError
-from nas.settings import RunSettings
+from nas.settings import DEFAULT_DATA, RunSettings, usual_settings
 from nas.signals import Limit, parse_limit
 from parsers.device_config import DeviceConfig, load_device_config
 from parsers.toml_table import TomlTable
@@ -52,10 +52,10 @@ class RunOptions:
     patience: int | None = None
     seed: int | None = None
     threads: int | None = None
-    shared_epochs: int | None = None
-    tuning_epochs: int | None = None
+    shared_epochs: float | None = None
+    tuning_epochs: float | None = None
     finalists: int | None = None
-    alone_epochs: int | None = None
+    alone_epochs: float | None = None
     model: str | None = None
     """Folder of the predictor."""
 
@@ -71,11 +71,12 @@ def settings_of(options: RunOptions) -> RunSettings:
     Raises:
         SettingsError: no device, or a limit that cannot be.
         DeviceConfigError: a device that is not known.
+        DataError: a data set that is not known.
     """
     if options.device is None:
         raise SettingsError("Name one device: --tier flagship, or --device-config with a phone's name or TOML file.")
     device = load_device_config(options.device)
-    usual = RunSettings(device=device, limit=_limit(options.limits or (), device))
+    usual = usual_settings(device, _limit(options.limits or (), device), options.data or DEFAULT_DATA)
     said = {
         item.name: value
         for item in fields(RunOptions)
@@ -115,9 +116,9 @@ def complete(options: RunOptions) -> RunOptions:
         options,
         **plain,
         limits=(f"{settings.limit.target}={settings.limit.value!r}{settings.limit.unit}",),
-        shared_epochs=settings.shared.epochs,
-        tuning_epochs=settings.tuning.epochs,
-        alone_epochs=settings.alone.epochs,
+        shared_epochs=float(settings.shared.epochs),
+        tuning_epochs=float(settings.tuning.epochs),
+        alone_epochs=float(settings.alone.epochs),
         model=model_of(options).as_posix(),
     )
 

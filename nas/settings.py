@@ -10,14 +10,12 @@ from nas.controllers.comet import EpsilonRule, Shaping
 from nas.data import data_label, data_source
 from nas.errors import SettingsError
 from nas.problem import ControllerName, PotentialName, check_names
+from nas.schedule import MNIST_5K_SCHEDULES, Schedule
 from nas.signals import Limit
 from nas.spaces import make_space
-from nas.train import Schedule
 from parsers.device_config import DeviceConfig
 
-SHARED_SCHEDULE = Schedule(epochs=100)
-TUNING_SCHEDULE = Schedule(epochs=3, learning_rate=0.05, warmup=0.0)
-ALONE_SCHEDULE = Schedule(epochs=30)
+DEFAULT_DATA = "mnist-5k"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +25,7 @@ class RunSettings:
     device: DeviceConfig
     limit: Limit
     space: str = "mobilenetv2"
-    data: str = "mnist-5k"
+    data: str = DEFAULT_DATA
     controller: str = ControllerName.COMET
     assist: str = Assist.NEAR_BUDGET
     """What any controller but AutoCoMET's gets of the predictor, which that one has as a part of it."""
@@ -40,16 +38,28 @@ class RunSettings:
     patience: int = 0
     """Queries in a row without a better network after which the search ends; 0 spends the whole budget."""
     seed: int = 0
-    shared: Schedule = SHARED_SCHEDULE
+    shared: Schedule = MNIST_5K_SCHEDULES.shared
     """Of the weight-sharing network."""
-    tuning: Schedule = TUNING_SCHEDULE
+    tuning: Schedule = MNIST_5K_SCHEDULES.tuning
     """Of each path's copy of the shared weights, before it is judged."""
     finalists: int = 5
     """How many of the networks that shared weights find best are trained alone; the best of those wins."""
-    alone: Schedule = ALONE_SCHEDULE
+    alone: Schedule = MNIST_5K_SCHEDULES.alone
     """Of every finalist."""
     threads: int = 1
     """Of torch."""
+
+
+def usual_settings(device: DeviceConfig, limit: Limit, data: str) -> RunSettings:
+    """Give what is usual where nothing else is said: how long networks learn hangs on how many images there are.
+
+    Raises:
+        DataError: an unknown data set.
+    """
+    usual = data_source(data).schedules
+    return RunSettings(
+        device=device, limit=limit, data=data, shared=usual.shared, tuning=usual.tuning, alone=usual.alone
+    )
 
 
 def check_settings(settings: RunSettings) -> None:
@@ -85,7 +95,7 @@ def search_name(settings: RunSettings, model: Path) -> str:
 
     The same settings have the same name, and other settings another one.
     """
-    usual = RunSettings(device=settings.device, limit=settings.limit)
+    usual = usual_settings(settings.device, settings.limit, settings.data)
     parts = [
         settings.device.name,
         settings.space,
@@ -102,10 +112,10 @@ def search_name(settings: RunSettings, model: Path) -> str:
         ("budget", settings.budget, usual.budget),
         ("patience", settings.patience, usual.patience),
         (limit.target, f"{limit.value:g}{limit.unit}", f"{settings.device.latency_limit_ms or 0:g}ms"),
-        ("shared", settings.shared.epochs, usual.shared.epochs),
-        ("tuning", settings.tuning.epochs, usual.tuning.epochs),
+        ("shared", f"{settings.shared.epochs:g}", f"{usual.shared.epochs:g}"),
+        ("tuning", f"{settings.tuning.epochs:g}", f"{usual.tuning.epochs:g}"),
         ("finalists", settings.finalists, usual.finalists),
-        ("alone", settings.alone.epochs, usual.alone.epochs),
+        ("alone", f"{settings.alone.epochs:g}", f"{usual.alone.epochs:g}"),
         ("threads", settings.threads, usual.threads),
         ("", model.name, "default"),
     )

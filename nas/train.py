@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,9 +11,12 @@ import torch
 from torch import nn
 
 from nas.checkpoint import Checkpoint, Training
-from nas.data import Data, Split, Tensor, shifted
+from nas.curve import CurvePoint, is_watched
 from nas.network import Network
+from nas.quality import accuracy_of
+from nas.schedule import Schedule
 from nas.space import Architecture, Space
+from nas.splits import Data, Split, Tensor
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -22,28 +24,16 @@ Advance = Callable[[int, str], None]
 """Takes how many steps are done and a note on how it goes."""
 
 
+_STEPS_BETWEEN_NOTES = 100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """How long and how fast to learn: SGD with Nesterov momentum, a linear warm-up, then a cosine down to zero."""
+class Trained:
+    """A network that was trained alone, in evaluation mode, and how it came about."""
 
-    epochs: int
-    batch_size: int = 64
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    warmup: float = 0.1
-    """Share of the steps in which the learning rate rises."""
-
-    def steps(self, images: int) -> int:
-        """Count the steps over a number of training images; an incomplete batch at an epoch's end is left out."""
-        return self.epochs * max(1, images // self.batch_size)
-
-    def rate(self, step: int, steps: int) -> float:
-        """Give a step's learning rate."""
-        rising = max(1, round(self.warmup * steps))
-        if step < rising:
-            return self.learning_rate * (step + 1) / rising
-        return self.learning_rate * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising))) / 2
+    network: Network
+    curve: tuple[CurvePoint, ...]
+    """Accuracy on the validation images while it trained."""
 
 
 @contextlib.contextmanager
@@ -71,15 +61,25 @@ def train_alone(
     threads: int,
     advance: Advance,
     checkpoint: Checkpoint | None = None,
-) -> Network:
+) -> Trained:
     """Train one network of a space from fresh weights; the same seed gives the same weights on the same machine.
 
-    With a checkpoint, the training goes on where it was stopped, and comes to the same weights.
+    With a checkpoint, the training goes on where it was stopped, and comes to the same weights. The validation images
+    only tell how it goes: nothing is stopped or chosen by them.
     """
     with reproducible(seed, threads):
         network = channels_last(Network(space, architecture))
-        descend(network, network.forward, data.train, schedule, seed=seed, advance=advance, checkpoint=checkpoint)
-    return network.eval()
+        curve = descend(
+            network,
+            network.forward,
+            data.train,
+            schedule,
+            seed=seed,
+            advance=advance,
+            checkpoint=checkpoint,
+            validation=data.validation,
+        )
+    return Trained(network=network.eval(), curve=curve)
 
 
 def channels_last(module: Module) -> Module:
@@ -97,17 +97,21 @@ def descend(
     seed: int,
     advance: Advance,
     checkpoint: Checkpoint | None = None,
-) -> None:
-    """Minimise the cross-entropy of ``forward`` over shifted training images.
+    validation: Split | None = None,
+) -> tuple[CurvePoint, ...]:
+    """Minimise the cross-entropy of ``forward`` over training images, changed at random; give the looks at its way.
+
+    Of masks, it is the mean over all pixels.
 
     Args:
         module: whose parameters learn. Those that a step does not touch stay as they are.
-        forward: from images to class scores; called once a step.
+        forward: from images to scores, (N, classes) or (N, classes, H, W); called once a step.
         train: what to learn from.
         schedule: how long and how fast.
-        seed: of the order of the images and of their shifts.
-        advance: told about every step.
+        seed: of the order of the images and of how they are changed.
+        advance: told how it goes, once an epoch at least.
         checkpoint: where the state is kept, and taken up again.
+        validation: what the module is looked at on meanwhile; ``None`` for not at all.
 
     Raises:
         ResumeError: what is kept is no state of this training.
@@ -122,7 +126,8 @@ def descend(
     )
     module.train()
     steps = schedule.steps(len(train))
-    per_epoch = steps // schedule.epochs
+    per_epoch = schedule.steps_per_epoch(len(train))
+    often = min(per_epoch, _STEPS_BETWEEN_NOTES)
     batch_size = min(schedule.batch_size, len(train))
     training = Training(module=module, optimiser=optimiser, generator=generator)
     if checkpoint is not None:
@@ -135,23 +140,23 @@ def descend(
         batch = training.order[(step % per_epoch) * batch_size :][:batch_size]
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step, steps)
-        images = shifted(train.images[batch], generator).contiguous(memory_format=torch.channels_last)
-        loss = nn.functional.cross_entropy(forward(images), train.labels[batch])
+        images, labels = train.augmented(batch, generator)
+        loss = nn.functional.cross_entropy(forward(images), labels)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimiser.step()
         training.step = step + 1
+        if validation is not None and is_watched(training.step, schedule, len(train)):
+            training.curve.append(_look(module, forward, validation, training.step / per_epoch))
         if checkpoint is not None:
             checkpoint.offer(training, last=training.step == steps)
-        if (step + 1) % per_epoch == 0 or step + 1 == steps:
-            advance(step + 1, f"loss {loss.item():.3f}")
+        if training.step % often == 0 or training.step == steps:
+            advance(training.step, f"loss {loss.item():.3f}")
+    return tuple(training.curve)
 
 
-@torch.no_grad()
-def accuracy_of(forward: Callable[[Tensor], Tensor], split: Split, *, batch_size: int = 512) -> float:
-    """Give the share of a split's images whose highest score is their label's, in [0, 1]."""
-    right = 0
-    for start in range(0, len(split), batch_size):
-        images = split.images[start : start + batch_size].contiguous(memory_format=torch.channels_last)
-        right += int((forward(images).argmax(1) == split.labels[start : start + batch_size]).sum())
-    return right / len(split)
+def _look(module: nn.Module, forward: Callable[[Tensor], Tensor], validation: Split, epochs: float) -> CurvePoint:
+    module.eval()
+    accuracy = accuracy_of(forward, validation)
+    module.train()
+    return CurvePoint(epochs=epochs, accuracy=accuracy)

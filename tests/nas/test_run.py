@@ -10,12 +10,14 @@ import pytest
 from nas.errors import DataError, InfeasibleError, SettingsError, SpaceError
 from nas.layers import network_layers
 from nas.problem import ControllerName
+from nas.quality import accuracy_of
 from nas.run import Outcome, ask, device_setting, prepare, progress_note, run
+from nas.schedule import Schedule
 from nas.search import Record, best_record, finalists
 from nas.settings import RunSettings, check_settings, search_name
 from nas.signals import Limit
 from nas.space import Architecture
-from nas.train import Advance, Schedule, accuracy_of
+from nas.train import Advance
 from nas.trellis import architecture_of
 from parsers.roofline import macs
 

@@ -8,11 +8,11 @@ from metamodel.interface import Predictor, Setting
 from nas.accuracy import SharedWeightsAccuracy, recalibrate, train_shared_weights
 from nas.data import Data
 from nas.problem import Problem, Sampler, pose
+from nas.schedule import Schedule
 from nas.signals import Limit
 from nas.space import Space
 from nas.spaces.inverted_residual import InvertedResidual
 from nas.supernet import SuperNetwork
-from nas.train import Schedule
 
 
 @pytest.fixture(scope="module")
