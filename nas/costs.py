@@ -9,6 +9,7 @@ a way to finish within all limits (``nas.completions``), and so there is always 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ import numpy as np
 
 from nas.completions import BLOCKED, POINTS, Columns, ParetoCompletions, cheapest_completions, dearest_completion
 from nas.errors import InfeasibleError, MissedLimit
+from nas.rewards import secondary_reward, utility
 from nas.trellis import NOWHERE, BoolArray, FloatArray, IntArray, Trellis
 
 TICKS_PER_UNIT = 1e9
@@ -118,7 +120,8 @@ class Budget:
         """Shape (L,); more than any network costs where there is no limit."""
         self.cheapest, through = _cheapest(columns, trellis)
         """Per slot and behind the last one: the cheapest completion by each column alone, shape (N_t, C)."""
-        self._scale = _scale(columns, trellis)
+        self.scale = _scale(columns, trellis)
+        """What a column's ticks are a share of, shape (C,)."""
         deciding = [i for i, signal in enumerate(self.signals) if signal.limit is not None and not signal.is_maximum]
         self._column = int(columns.first[deciding[0]]) if deciding else 0
         self._most = int(columns.limits[deciding[0]]) if deciding else BLOCKED - 1
@@ -159,7 +162,43 @@ class Budget:
 
     def share(self, spent: IntArray) -> FloatArray:
         """Give ticks of shape (..., C) as shares: of the limit, or of the dearest network where there is none."""
-        return np.asarray(spent / self._scale)
+        return np.asarray(spent / self.scale)
+
+    @property
+    def leading(self) -> int:
+        """The first signal that has a limit and adds up, at least partly; the first one where there is none."""
+        places = (
+            place for place, signal in enumerate(self.signals) if signal.limit is not None and not signal.is_maximum
+        )
+        return next(places, 0)
+
+    @property
+    def limited(self) -> tuple[bool, ...]:
+        """Which signals have a limit."""
+        return tuple(signal.limit is not None for signal in self.signals)
+
+    @functools.cached_property
+    def references(self) -> FloatArray:
+        """What a signal's reward is measured by, in its unit: its limit, or what the backbone costs; shape (L,)."""
+        backbone = self.costs(self.trellis.complete(()))
+        return np.array(
+            [
+                _reference(cost, self.trellis, signal) if signal.limit is None else signal.limit / signal.factor
+                for cost, signal in zip(backbone, self.signals, strict=True)
+            ]
+        )
+
+    def rewards(self, choices: Sequence[int], sharpness: float) -> FloatArray:
+        """Give every signal's secondary reward of a finished network (``nas.rewards``), shape (L,)."""
+        shares = np.array(self.costs(choices)) / self.references
+        return np.where(self.limited, secondary_reward(shares, sharpness), utility(shares, sharpness))
+
+    def ticks(self, choices: Sequence[int]) -> IntArray:
+        """Give what a finished network costs in ticks, shape (C,)."""
+        spent, path = self.start, self.trellis.path(choices)
+        for slot, choice in enumerate(choices):
+            spent = self.add(spent, self.steps[slot][path[slot], choice])
+        return self.add(spent, self.end[path[-1]])
 
     def keeps(self, choices: Sequence[int]) -> bool:
         """Tell whether a finished network keeps all limits."""
@@ -172,6 +211,11 @@ class Budget:
     def costs(self, choices: Sequence[int]) -> tuple[float, ...]:
         """Give what a finished network costs, one figure per signal, each in its unit."""
         return tuple(signal.total(self.trellis, choices) for signal in self.signals)
+
+
+def _reference(backbone: float, trellis: Trellis, signal: PricedSignal) -> float:
+    """Measure by the backbone's cost, and where it cannot run, by the lowest possible."""
+    return max(backbone if math.isfinite(backbone) else signal.lowest(trellis), 1 / signal.ticks_per_unit)
 
 
 def _columns(trellis: Trellis, signals: Sequence[PricedSignal]) -> Columns:

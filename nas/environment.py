@@ -1,13 +1,12 @@
 """The search as a Gymnasium environment: one episode is one network, one action fills one slot.
 
-The primary reward is the accuracy of the finished network, given with the last action; the secondary one stands in
-``info``. ``info["action_mask"]`` tells which actions can still end within the limit; any other ends the episode with
-reward 0, the lowest accuracy there is, and no query.
+The reward is the primary one of the finished network, its accuracy or what else is asked for, given with the last
+action; the vectors of secondary rewards and costs stand in ``info``. ``info["action_mask"]`` tells which actions can still
+end within the limits; any other ends the episode with reward 0, the lowest there is, and no query.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,24 +16,23 @@ import numpy.typing as npt
 
 from nas.costs import Budget
 from nas.encoding import Encoder, Float32Array
-from nas.potential import secondary_reward
 from nas.trellis import Choices
 
 SHARPNESS = 5
-"""c of r_S = c · log(y/T)."""
+"""c of the secondary rewards."""
 
 Query = Callable[[Choices], float]
-"""Gives a finished network's accuracy."""
+"""Gives a finished network's primary reward, in [0, 1]."""
 
 
 class SearchEnvironment(gymnasium.Env[Float32Array, np.int64]):
     """Decide slot after slot.
 
     Args:
-        budget: the limit over the space's trellis.
+        budget: the limits over the space's trellis.
         encoder: writes the states.
         query: asked once per finished network.
-        sharpness: c of the secondary reward.
+        sharpness: c of the secondary rewards.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own form
@@ -58,9 +56,9 @@ class SearchEnvironment(gymnasium.Env[Float32Array, np.int64]):
         """Fill the next slot.
 
         Returns:
-            State, reward (the accuracy with the last action, 0 before), whether the network is finished or beyond its
-            limit, False (an episode is never cut short), and the next mask, the secondary reward and the cost of the
-            network as it stands (the backbone in its undecided slots).
+            State, reward (the primary one with the last action, 0 before), whether the network is finished or beyond its
+            limits, False (an episode is never cut short), and the next mask, the secondary rewards and the costs of the
+            network as it stands (the backbone in its undecided slots), one of each per signal of the budget.
         """
         if not self.action_masks()[action]:
             return self._observe(), 0.0, True, False, self._info()
@@ -96,11 +94,8 @@ class SearchEnvironment(gymnasium.Env[Float32Array, np.int64]):
 
     def _info(self) -> dict[str, Any]:
         whole = self.budget.trellis.complete(self.decided)
-        costs = self.budget.costs(whole)
-        shares = [cost / (signal.limit or math.inf) for cost, signal in zip(costs, self.budget.signals, strict=True)]
-        rewards = secondary_reward(np.array(shares), self.sharpness)
         return {
             "action_mask": self.action_masks().astype(np.int8),
-            "costs": np.array(costs),
-            "secondary_rewards": rewards,
+            "costs": np.array(self.budget.costs(whole)),
+            "secondary_rewards": self.budget.rewards(whole, self.sharpness),
         }

@@ -16,7 +16,7 @@ import torch
 from nas.completions import BLOCKED
 from nas.costs import Budget
 from nas.drawing import Walkers, start, step
-from nas.potential import secondary_reward
+from nas.rewards import secondary_reward
 from nas.trellis import FloatArray, IntArray
 from nas.value import LEARNING_RATE, Ensemble
 

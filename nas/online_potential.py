@@ -16,7 +16,7 @@ import torch
 from nas.costs import Budget
 from nas.drawing import start, step
 from nas.equations import printed_potential_update
-from nas.potential import secondary_reward
+from nas.rewards import secondary_reward
 from nas.trellis import Choices, FloatArray, IntArray
 from nas.value import LEARNING_RATE, Ensemble
 

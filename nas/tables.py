@@ -22,7 +22,7 @@ import numpy.typing as npt
 from nas.costs import Budget, CostTable, PricedSignal
 from nas.encoding import Encoder
 from nas.errors import DataError, SettingsError
-from nas.potential import secondary_reward
+from nas.rewards import secondary_reward
 from nas.trellis import BoolArray, FloatArray, IntArray, Trellis
 
 DEFAULT_COST_FLOOR = 0.5

@@ -16,14 +16,15 @@ from nas.costs import Budget, CostTable, PricedSignal
 from nas.data import SOURCES, Data, Source, Split
 from nas.encoding import Encoder
 from nas.pricing import price_signals
+from nas.rewards import secondary_reward, utility
 from nas.run import Outcome, run
+from nas.schedule import Schedule
 from nas.settings import RunSettings
 from nas.signals import Limit
 from nas.space import Image, Space
 from nas.spaces import SPACES
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
 from nas.spaces.mobilenetv2 import mobilenetv2_tiny
-from nas.train import Schedule
 from nas.trellis import Choices, Trellis, space_trellis
 from parsers.device_config import load_device_config
 from parsers.roofline import bytes_moved, flops
@@ -120,6 +121,23 @@ def make_small_space() -> Space:
 
 
 @pytest.fixture(scope="session")
+def six_slots() -> Space:
+    """Six slots in two stages: some thousand states, few enough to enumerate."""
+    stages = (
+        Stage(slots=3, stride=1, widths=(4, 8), manual_width=4, manual_expansion=1),
+        Stage(slots=3, stride=2, widths=(8, 16), manual_width=8, manual_expansion=3),
+    )
+    return Space(
+        name="six",
+        image=Image(channels=1, height=28, width=28),
+        classes=10,
+        stem=ConvolutionStem(channels=4, stride=2),
+        slots=stage_slots(stages, stem_channels=4, kernel_sizes=(3,), expansions=(1, 3)),
+        head=ClassifierHead(channels=16),
+    )
+
+
+@pytest.fixture(scope="session")
 def easy_data() -> Data:
     return make_easy_data()
 
@@ -186,6 +204,51 @@ def every_network() -> Callable[[Trellis], list[Choices]]:
             else:
                 found.append(choices)
         return found
+
+    return enumerate_all
+
+
+State = tuple[int, tuple[int, ...]]
+"""A node, and what is spent in every column."""
+
+
+@pytest.fixture(scope="session")
+def soft_values() -> Callable[[Budget, int, float], list[dict[State, np.ndarray]]]:
+    """Enumerate every state of every slot, and one signal's log Σ exp r_S over the completions of each choice."""
+
+    def enumerate_all(budget: Budget, signal: int, sharpness: float) -> list[dict[State, np.ndarray]]:
+        trellis, columns = budget.trellis, budget.columns.of([signal])
+        reference = budget.references[signal] * budget.signals[signal].ticks_per_unit
+        reached: set[State] = {(0, tuple(budget.start.tolist()))}
+        states: list[dict[State, dict[int, State]]] = []
+        for slot in range(trellis.slots):
+            states.append({})
+            for node, spent in reached:
+                offered = budget.allowed(slot, np.array([node]), np.array([spent]))[0]
+                states[-1][node, spent] = {
+                    int(choice): (
+                        int(trellis.successors[slot][node, choice]),
+                        tuple(budget.add(np.array(spent), budget.steps[slot][node, choice]).tolist()),
+                    )
+                    for choice in np.flatnonzero(offered)
+                }
+            reached = {state for choices in states[-1].values() for state in choices.values()}
+        value: dict[State, float] = {}
+        for node, spent in reached:
+            share = budget.add(np.array(spent), budget.end[node])[columns].sum() / reference
+            reward = secondary_reward if budget.limited[signal] else utility
+            value[node, spent] = float(reward(np.array(share), sharpness))
+        found: list[dict[State, np.ndarray]] = []
+        for slot in reversed(range(trellis.slots)):
+            rows: dict[State, np.ndarray] = {}
+            for state, choices in states[slot].items():
+                row = np.full(trellis.successors[slot].shape[1], -np.inf)
+                for choice, following in choices.items():
+                    row[choice] = value[following]
+                rows[state] = row
+            found.append(rows)
+            value = {state: float(np.logaddexp.reduce(row)) for state, row in rows.items()}
+        return found[::-1]
 
     return enumerate_all
 

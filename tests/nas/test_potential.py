@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 
 from metamodel.interface import Predictor, Setting
 from nas.costs import Budget
-from nas.drawing import draw
-from nas.potential import ExactPotential, secondary_reward
+from nas.drawing import draw, sample_softmax, start, step
+from nas.potential import FEWER_BUCKETS, ExactPotential, Potential, exact_obstacle
 from nas.pricing import price_signals
-from nas.space import Image, Space
-from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
-from nas.trellis import NOWHERE, Choices, Trellis, space_trellis
+from nas.rewards import secondary_reward
+from nas.space import Space
+from nas.trellis import Choices, Trellis, space_trellis
 
 MakeBudget = Callable[..., Budget]
+SoftValues = Callable[[Budget, int, float], list[dict[tuple[int, tuple[int, ...]], np.ndarray]]]
 EveryNetwork = Callable[[Trellis], list[Choices]]
 
 
@@ -46,68 +47,122 @@ def test_the_potential_of_a_decision_sums_over_its_completions_worked_by_hand(pu
     assert second[0] == pytest.approx([np.log(0.5625), -np.inf])
 
 
-def brute_force(budget: Budget, sharpness: int) -> list[dict[tuple[int, int], np.ndarray]]:
-    """Enumerate every state (node, spent) of every slot, and log Σ (y/T)^c over the completions of each choice."""
-    trellis, slots = budget.trellis, budget.trellis.slots
-    states: list[dict[tuple[int, int], np.ndarray]] = []
-    reached = {(0, int(budget.start[0]))}
-    for slot in range(slots):
-        states.append({state: np.array([]) for state in reached})
-        following = set()
-        for node, spent in reached:
-            allowed = budget.allowed(slot, *at(node, spent))[0]
-            for choice in np.flatnonzero(allowed):
-                next_node = int(trellis.successors[slot][node, choice])
-                following.add((next_node, spent + int(budget.steps[slot][node, choice, 0])))
-        reached = following
-    value = {
-        (n, s): float(secondary_reward(budget.share(np.array(s + budget.end[n]))[0], sharpness)) for n, s in reached
-    }
-    for slot in reversed(range(slots)):
-        for node, spent in states[slot]:
-            row = np.full(trellis.successors[slot].shape[1], -np.inf)
-            for choice, next_node in enumerate(trellis.successors[slot][node]):
-                after = (int(next_node), spent + int(budget.steps[slot][node, choice, 0]))
-                if next_node != NOWHERE and after in value:
-                    row[choice] = value[after]
-            states[slot][node, spent] = row
-        value = {state: float(np.logaddexp.reduce(row)) for state, row in states[slot].items()}
-    return states
+@pytest.mark.parametrize(("sharpness", "tolerance"), [(5, 0.01), (50, 0.05)])
+def test_potentials_equal_those_by_enumeration_in_a_six_slot_space(
+    sharpness: int,
+    tolerance: float,
+    six_slots: Space,
+    predictor: Predictor,
+    setting: Setting,
+    soft_values: SoftValues,
+):
+    priced = price_signals(six_slots, predictor, setting, ["latency"])
+    budget = Budget(space_trellis(six_slots), [replace(latency, limit=18.0) for latency in priced])
+    potential = ExactPotential(budget, sharpness=sharpness)
+
+    compared, worst = compare(potential, soft_values(budget, 0, sharpness))
+
+    assert potential.buckets >= 2000
+    assert compared > 9_000
+    assert worst <= tolerance
 
 
 @pytest.mark.parametrize(("sharpness", "tolerance"), [(5, 0.01), (50, 0.05)])
-def test_potentials_equal_those_by_enumeration_in_a_six_slot_space(
-    sharpness: int, tolerance: float, predictor: Predictor, setting: Setting
+def test_the_potential_of_a_memory_of_weights_and_activations_equals_that_by_enumeration(
+    sharpness: int,
+    tolerance: float,
+    six_slots: Space,
+    predictor: Predictor,
+    setting: Setting,
+    soft_values: SoftValues,
 ):
-    stages = (
-        Stage(slots=3, stride=1, widths=(4, 8), manual_width=4, manual_expansion=1),
-        Stage(slots=3, stride=2, widths=(8, 16), manual_width=8, manual_expansion=3),
-    )
-    space = Space(
-        name="six",
-        image=Image(channels=1, height=28, width=28),
-        classes=10,
-        stem=ConvolutionStem(channels=4, stride=2),
-        slots=stage_slots(stages, stem_channels=4, kernel_sizes=(3,), expansions=(1, 3)),
-        head=ClassifierHead(channels=16),
-    )
-    trellis = space_trellis(space)
-    priced = price_signals(space, predictor, setting, ["latency"])
-    budget = Budget(trellis, [replace(latency, limit=18.0) for latency in priced])
+    (memory,) = price_signals(six_slots, predictor, setting, ["memory"])
+    trellis = space_trellis(six_slots)
+    budget = Budget(trellis, [replace(memory, limit=memory.lowest(trellis) + 0.04)])
     potential = ExactPotential(budget, sharpness=sharpness)
 
-    compared = 0
-    for slot, expected in enumerate(brute_force(budget, sharpness)):
-        nodes, spent = np.array(list(expected)).T
-        wanted = np.array(list(expected.values()))
-        actual = potential.values(slot, nodes, spent[:, None])
+    compared, worst = compare(potential, soft_values(budget, 0, sharpness))
+
+    assert compared > 5_000
+    assert worst <= tolerance
+
+
+def test_fewer_buckets_are_enough_where_there_are_many_nodes(
+    six_slots: Space, predictor: Predictor, setting: Setting, soft_values: SoftValues
+):
+    priced = price_signals(six_slots, predictor, setting, ["latency"])
+    budget = Budget(space_trellis(six_slots), [replace(latency, limit=18.0) for latency in priced])
+    potential = ExactPotential(budget, sharpness=5, buckets=FEWER_BUCKETS)
+
+    _, worst = compare(potential, soft_values(budget, 0, 5))
+
+    assert worst <= 0.01
+
+
+def test_each_of_two_potentials_looks_at_its_own_cost(
+    six_slots: Space, predictor: Predictor, setting: Setting, soft_values: SoftValues
+):
+    latency, energy = price_signals(six_slots, predictor, setting, ["latency", "energy"])
+    budget = Budget(space_trellis(six_slots), [replace(latency, limit=18.0), replace(energy, limit=1.95)])
+
+    for signal, own in enumerate(budget.signals):
+        both = ExactPotential(budget, sharpness=5, signal=signal)
+        alone = ExactPotential(Budget(budget.trellis, [own]), sharpness=5)
+        for slot, states in enumerate(soft_values(budget, signal, 5)):
+            nodes, spent = np.array([node for node, _ in states]), np.array([one for _, one in states])
+            open_ = budget.allowed(slot, nodes, spent)
+            wanted = alone.values(slot, nodes, spent[:, [signal]])
+
+            assert np.array_equal(both.values(slot, nodes, spent), np.where(open_, wanted, -np.inf))
+
+
+def compare(potential: Potential, expected: list[dict[tuple[int, tuple[int, ...]], np.ndarray]]) -> tuple[int, float]:
+    """Compare all values that are finite with enumeration: how many there are, and the largest difference."""
+    compared, worst = 0, 0.0
+    for slot, states in enumerate(expected):
+        actual = potential.values(slot, np.array([node for node, _ in states]), np.array([one for _, one in states]))
+        wanted = np.array(list(states.values()))
         open_ = np.isfinite(wanted)
-        compared += int(open_.sum())
-
         assert np.array_equal(np.isfinite(actual), open_)
-        assert np.max(np.abs(actual[open_] - wanted[open_])) <= tolerance
+        compared += int(open_.sum())
+        worst = max(worst, float(np.max(np.abs(actual[open_] - wanted[open_]))))
+    return compared, worst
 
-    assert compared > 9_000
+
+@pytest.mark.parametrize(
+    ("nodes", "obstacle"),
+    [
+        ((1, 10_000, 1), None),
+        ((1, 10_001, 1), "10001 shapes can be carried into slot 2, more than 10000"),
+        ((1, 1, 10_001), "10001 shapes can be carried into the head, more than 10000"),
+        ((1, *[9_000] * 5, 1), "45002 shapes can be carried from slot to slot, more than 40000"),
+    ],
+)
+def test_a_space_that_carries_too_much_to_be_tabulated_is_told_by_its_nodes(
+    nodes: tuple[int, ...], obstacle: str | None
+):
+    trellis = Trellis(
+        successors=tuple(np.zeros((count, 1), dtype=np.int64) for count in nodes[:-1]),
+        backbone=tuple(np.zeros(count, dtype=np.int64) for count in nodes[:-1]),
+        attributes=tuple(np.zeros((count, 1, 1)) for count in nodes[:-1]),
+        carried=tuple(np.zeros((count, 1)) for count in nodes),
+    )
+
+    assert exact_obstacle(trellis) == obstacle
+
+
+def test_what_is_laid_down_for_a_node_may_be_thrown_away_and_comes_out_the_same(
+    small_budget: Budget, monkeypatch: pytest.MonkeyPatch
+):
+    kept = ExactPotential(small_budget, sharpness=5)
+    forgetful = ExactPotential(small_budget, sharpness=5)
+    monkeypatch.setattr(forgetful, "_room", 1)
+    walkers, random = start(small_budget, 50), np.random.default_rng(0)
+
+    for slot in range(small_budget.trellis.slots):
+        values = kept.values(slot, walkers.nodes, walkers.spent)
+        assert np.array_equal(values, forgetful.values(slot, walkers.nodes, walkers.spent))
+        walkers = step(walkers, small_budget, sample_softmax(values, random))
 
 
 def test_with_sharpness_0_potentials_count_the_networks_within_the_limit(
