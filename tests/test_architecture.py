@@ -35,6 +35,8 @@ STANDARD_LIBRARY_ONLY = ("parsers.schema",)
 
 PICKLES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve", "jsonpickle"}
 RUNS_CODE = {"eval", "exec", "__import__", "import_module", "os.system", "os.popen"}
+RUNS_WHAT_THE_USER_NAMES = "nas.user_code"
+"""The one module that runs a user's file, which the user names on the command line."""
 LOADS_A_PICKLE = {"joblib.load", "joblib.dump", "pd.read_pickle", "pandas.read_pickle"}
 
 
@@ -85,6 +87,7 @@ def call_faults(module: str, source: str) -> list[str]:
             word.arg for word in node.keywords if isinstance(word.value, ast.Constant) and word.value.value is True
         }
         runs_code = name in RUNS_CODE or name.endswith(".import_module")
+        runs_code |= name.endswith(".exec_module") and module != RUNS_WHAT_THE_USER_NAMES
         unsafe_torch = name == "torch.load" and "weights_only" not in set_true
         if runs_code or unsafe_torch or name in LOADS_A_PICKLE or set_true & {"shell", "allow_pickle"}:
             faults.append(f"{module}:{node.lineno} calls {ast.unparse(node)}")
@@ -222,6 +225,7 @@ def test_an_import_that_the_table_allows_is_no_fault(module: str, line: str):
         "numpy.load(path, allow_pickle=True)",
         "joblib.load(path)",
         "importlib.import_module('nas')",
+        "spec.loader.exec_module(module)",
         "__import__('nas')",
     ],
 )

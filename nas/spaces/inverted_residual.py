@@ -91,10 +91,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvolutionStem:
-    """A 3×3 convolution in front of the first slot."""
+    """A convolution in front of the first slot, 3×3 unless said otherwise."""
 
     channels: int
     stride: int
+    kernel_size: int = 3
 
     def start(self, image: Image) -> Carried:
         """Give what the first slot is handed."""
@@ -110,7 +111,7 @@ class ConvolutionStem:
                 channels=self.channels,
                 weights="stem",
                 writes=STEM,
-                kernel=3,
+                kernel=self.kernel_size,
                 stride=self.stride,
                 activation=Activation.RELU6,
             ),
