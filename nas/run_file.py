@@ -19,6 +19,7 @@ from typing import Any
 from nas.errors import ResumeError, SettingsError
 from nas.settings import DEFAULT_DATA, RunSettings, usual_settings
 from nas.signals import Limit, parse_limit
+from nas.spaces import space_sha256
 from parsers.device_config import DeviceConfig, load_device_config
 from parsers.toml_table import TomlTable
 
@@ -128,7 +129,7 @@ def run_toml(options: RunOptions) -> str:
     said = complete(options)
     tables: Mapping[str, Mapping[str, object]] = {
         "": {"schema": SCHEMA, **{item.name: getattr(said, item.name) for item in fields(said)}},
-        "versions": versions(model_of(options)),
+        "versions": versions(model_of(options), said.space or ""),
     }
     lines = []
     for name, values in tables.items():
@@ -138,12 +139,14 @@ def run_toml(options: RunOptions) -> str:
     return "\n".join(lines) + "\n"
 
 
-def versions(model: Path) -> dict[str, str]:
-    """Say what a search's figures depend on beside its options: the libraries and the predictor."""
+def versions(model: Path, space: str) -> dict[str, str]:
+    """Say what a search's figures depend on beside its options: the libraries, the predictor, a space's own file."""
     found = {name: metadata.version(name) for name in _LIBRARIES}
     manifest = model / "manifest.json"
     if manifest.is_file():
         found["model_sha256"] = sha256(manifest.read_bytes()).hexdigest()
+    if (file := space_sha256(space)) is not None:
+        found["space_sha256"] = file
     return found
 
 
@@ -194,11 +197,12 @@ def check_versions(path: Path) -> None:
     began = values.get("versions")
     if not isinstance(began, dict):
         raise ResumeError(f"{path} does not say with which versions its search began. Start over with --fresh.")
-    model = Path(str(values.get("model", DEFAULT_MODEL)))
-    for name, version in versions(model).items():
+    model, space = Path(str(values.get("model", DEFAULT_MODEL))), str(values.get("space", ""))
+    files = {"model_sha256": f"the predictor in {model}", "space_sha256": f"the search space {space}"}
+    for name, version in versions(model, space).items():
         if began.get(name) != version:
-            what = f"the predictor in {model}" if name == "model_sha256" else f"{name} ({version})"
-            was = "" if name == "model_sha256" else f"; it was {began.get(name)}"
+            what = files.get(name, f"{name} ({version})")
+            was = "" if name in files else f"; it was {began.get(name)}"
             raise ResumeError(
                 f"The search in {path.parent} began with another version of {what}{was}. Start over with --fresh."
             )

@@ -12,7 +12,7 @@ from nas.errors import SettingsError
 from nas.problem import ControllerName, PotentialName, check_names
 from nas.schedule import MNIST_5K_SCHEDULES, Schedule
 from nas.signals import Limit
-from nas.spaces import make_space
+from nas.spaces import make_space, space_label
 from parsers.device_config import DeviceConfig
 
 DEFAULT_DATA = "mnist-5k"
@@ -98,7 +98,7 @@ def search_name(settings: RunSettings, model: Path) -> str:
     usual = usual_settings(settings.device, settings.limit, settings.data)
     parts = [
         settings.device.name,
-        settings.space,
+        space_label(settings.space),
         data_label(settings.data),
         settings.controller,
         f"seed{settings.seed}",
