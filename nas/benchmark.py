@@ -84,7 +84,7 @@ class Play:
     missed: BoolArray
     """Whether the network that the search would pick by now is beyond the limit; only a predictor that errs lets it."""
     seconds: FloatArray
-    """Of drawing and learning."""
+    """Processor time of drawing and learning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,17 +239,17 @@ def _alone(seed: int) -> Iterator[None]:
 
 
 def _ask(table: Table, searcher: Searcher, queries: int) -> Iterator[tuple[Choices, float]]:
-    """Let a controller ask about networks; yields each with the seconds of drawing it and learning from it."""
+    """Let a controller ask about networks; yields each with the processor time that drawing and learning took, in seconds."""
     for _ in range(queries):
-        begun = time.perf_counter()
+        begun = time.process_time()
         choices = searcher.controller.propose()
-        spent = time.perf_counter() - begun
+        spent = time.process_time() - begun
         if choices is None:
             return
         accuracy = float(table.signal[choices]) / 100
-        begun = time.perf_counter()
+        begun = time.process_time()
         searcher.controller.learn(choices, accuracy)
-        yield choices, spent + time.perf_counter() - begun
+        yield choices, spent + time.process_time() - begun
 
 
 def _has_front(table: Table, settings: BenchmarkSettings) -> bool:

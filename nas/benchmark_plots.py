@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import FormatStrFormatter
 
 from nas.benchmark import Play
 from nas.benchmark_scores import bootstrap, learning_curves
@@ -47,7 +47,7 @@ def plot_regret(plays: Sequence[Play], title: str, path: Path) -> None:
         axes.set(title=title, xlabel="accuracy queries", ylabel="regret [points]", xscale="log", yscale="log")
         axes.set_ylim(bottom=0.02)
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(ScalarFormatter())
+            axis.set_major_formatter(FormatStrFormatter("%g"))
         figure.legend(loc="outside right upper", fontsize=9)
         figure.savefig(path)
 

@@ -71,6 +71,10 @@ class CometSettings:
     batch_size: int = 32
     updates: int = 4
     """Gradient steps after each query."""
+    decay: float = 0.99
+    """κ, by which a co-regulated ε falls at every network."""
+    gain: float = 2.0
+    """η, by how much growth of the accuracy holds it up."""
     average_weight: float = 0.1
     """Of the newest accuracy in the moving average that growth is measured against."""
     long_space: int = 10
@@ -79,21 +83,15 @@ class CometSettings:
     """How many of the best networks are edited."""
     rounds: int = 16
     """Draws that may bring nothing new before the space counts as exhausted."""
-    edits: float = 0.0
-    gain: float = 2.0
-    decay: float = 0.99
-    rate: float = LEARNING_RATE
-    returns: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no search can be set to.
 
         Raises:
-            SettingsError: a temperature or a rate that is not positive, a count below 1.
+            SettingsError: a temperature that is not positive, a count below 1.
         """
-        for name in ("temperature", "rate"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise SettingsError(f"A {name} of {getattr(self, name):g} is none. Give one above 0.")
+        if not 0 < self.temperature < np.inf:
+            raise SettingsError(f"A temperature of {self.temperature:g} is none. Give one above 0.")
         for name in ("members", "draws", "batch_size", "elite", "rounds"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"AutoCoMET cannot search with {name} of {getattr(self, name)}. Give 1 or more.")
@@ -124,7 +122,7 @@ class Comet:
         self._random = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
         self._q = Ensemble(encoder.size, members=self.settings.members, generator=generator)
-        self._optimiser = torch.optim.Adam(self._q.parameters(), lr=self.settings.rate, fused=True)
+        self._optimiser = torch.optim.Adam(self._q.parameters(), lr=LEARNING_RATE, fused=True)
         self._asked: dict[Choices, float] = {}
         choices = 0 if self._is_long else budget.trellis.widest
         self._replay = Replay(encoder.size, potentials=len(self._potentials), choices=choices)
@@ -134,7 +132,7 @@ class Comet:
 
     @property
     def _is_long(self) -> bool:
-        return self._budget.trellis.slots > self.settings.long_space or self.settings.returns
+        return self._budget.trellis.slots > self.settings.long_space
 
     def propose(self) -> Choices | None:
         """Screen: draw networks by the policy, and name the new one with the best Q + 0.5 sd at its last decision."""
@@ -185,8 +183,6 @@ class Comet:
 
     def _draw(self) -> IntArray:
         edited = self.settings.draws // 2 if self._is_long and self._asked else 0
-        if self.settings.edits and self._asked:
-            edited = int(self.settings.draws * self.settings.edits)
         drawn = draw(self._budget, self._policy, self.settings.draws - edited, self._random)
         return np.concatenate([drawn, self._edit(edited)]) if edited else drawn
 
