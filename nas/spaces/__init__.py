@@ -16,13 +16,21 @@ from types import MappingProxyType
 from nas.errors import SpaceError
 from nas.space import Image, Space
 from nas.spaces.checks import check_space
+from nas.spaces.inceptionv3 import inceptionv3
 from nas.spaces.mobilenetv2 import mobilenetv2, mobilenetv2_tiny
+from nas.spaces.mobilenetv2_decoder import mobilenetv2_decoder
 from nas.spaces.nasbench201 import nasbench201
 from nas.spaces.space_file import read_space
 from nas.user_code import load_function
 
 SPACES: Mapping[str, Callable[[Image, int], Space]] = MappingProxyType(
-    {"mobilenetv2": mobilenetv2, "mobilenetv2-tiny": mobilenetv2_tiny, "nasbench201": nasbench201}
+    {
+        "inceptionv3": inceptionv3,
+        "mobilenetv2": mobilenetv2,
+        "mobilenetv2-decoder": mobilenetv2_decoder,
+        "mobilenetv2-tiny": mobilenetv2_tiny,
+        "nasbench201": nasbench201,
+    }
 )
 """Spaces by name; each takes the data's image size and number of classes."""
 
