@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,12 +77,7 @@ def load_table(path: Path, *, signal: str, report: str, cost: str, cost_floor: f
     shape, place = _layout(columns, path)
 
     def dense(name: str) -> FloatArray:
-        column = _numbers(columns, name, path)
-        if column.shape != place.shape:
-            raise DataError(f"{path}: {name} has shape {column.shape}, op1 has {place.shape}. One value per network.")
-        laid = np.empty(len(place))
-        laid[place] = column
-        return laid.reshape(shape)
+        return _dense(columns, name, shape, place, path)
 
     costs = dense(cost)
     if np.any(np.isneginf(costs)):
@@ -92,6 +88,17 @@ def load_table(path: Path, *, signal: str, report: str, cost: str, cost_floor: f
         cost=np.maximum(costs, cost_floor),
         cost_name=cost,
     )
+
+
+def load_signals(path: Path, names: Sequence[str]) -> tuple[FloatArray, ...]:
+    """Read signals of every network, each as an array with one axis per slot, in percent.
+
+    Raises:
+        DataError: see :func:`load_table`.
+    """
+    columns = _read(path)
+    shape, place = _layout(columns, path)
+    return tuple(_percent(_dense(columns, name, shape, place, path), name, path) for name in names)
 
 
 def parse_limits(text: str, table: Table) -> tuple[float, ...]:
@@ -241,6 +248,16 @@ def _layout(columns: Columns, path: Path) -> tuple[tuple[int, ...], IntArray]:
             f"{path}: the network of row {row} is there {int(counts[place[row]])} times. Leave one of each."
         )
     return tuple(shape), np.asarray(place, dtype=np.int64)
+
+
+def _dense(columns: Columns, name: str, shape: tuple[int, ...], place: IntArray, path: Path) -> FloatArray:
+    """Lay a column out with one axis per slot."""
+    column = _numbers(columns, name, path)
+    if column.shape != place.shape:
+        raise DataError(f"{path}: {name} has shape {column.shape}, op1 has {place.shape}. One value per network.")
+    laid = np.empty(len(place))
+    laid[place] = column
+    return laid.reshape(shape)
 
 
 def _numbers(columns: Columns, name: str, path: Path) -> FloatArray:

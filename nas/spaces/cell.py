@@ -39,6 +39,9 @@ OUTPUT = 3
 EDGES = ((3, 2), (3, 1), (3, 0), (2, 1), (2, 0), (1, 0))
 """The node that an edge writes, and the one that it reads, in the order in which they are decided."""
 
+PUBLISHED_EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
+"""The same in the order in which the benchmark writes a cell down; its operations are numbered as :class:`EdgeOperation` is."""
+
 X = "x"
 """Name of what enters a cell, and of what leaves it."""
 

@@ -16,7 +16,7 @@ from nas.export import check_against_torch, to_onnx
 from nas.layers import network_layers, space_layers
 from nas.network import Convolution, Network
 from nas.space import Architecture, Image, Space, architecture_from_json, architecture_to_json, choice_label
-from nas.spaces.cell import EDGES, EdgeOperation, fits
+from nas.spaces.cell import EDGES, PUBLISHED_EDGES, EdgeOperation, fits
 from nas.spaces.nasbench201 import Edge, nasbench201
 from nas.supernet import SuperNetwork
 from nas.trellis import architecture_of, space_trellis
@@ -25,7 +25,6 @@ from parsers.roofline import macs
 
 SMALL = Image(channels=2, height=8, width=8)
 CIFAR = Image(channels=3, height=32, width=32)
-PUBLISHED_EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 
 
 @pytest.fixture(scope="module")
