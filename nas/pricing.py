@@ -9,14 +9,14 @@ weights + live activations, as the predictor has it: what adds up, and what take
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from metamodel.interface import LayerCosts, NetworkCosts, Predictor, Setting
 from nas.costs import CostTable, PricedSignal
 from nas.errors import PredictorError
-from nas.layers import layer_of, network_layers
+from nas.layers import layers_of, network_layers
 from nas.live import live_elements
 from nas.operations import IMAGE, Operation
 from nas.signals import COUNTED, UNITS
@@ -214,14 +214,18 @@ _COUNTS: dict[str, Price] = {
 def _slot_part(space: Space, index: int, carried: Carried, choice: Choice) -> Part | None:
     if space.follow(index, carried, choice) is None:
         return None
-    return _part((choice,), space.slot_operations(index, carried, choice), given=_given(space, index), carried=carried)
+    operations, given = space.slot_operations(index, carried, choice), _given(space, index)
+    if index + 1 < len(space.slots) and space.slots[index + 1].inside:
+        # What is handed to a block stays until its last branch has read it.
+        given, carried = "", replace(carried, kept=(*carried.kept, carried.features))
+    return _part((choice,), operations, given=given, carried=carried)
 
 
 def _part(choices: tuple[Choice, ...], operations: Sequence[Operation], *, given: str, carried: Carried | None) -> Part:
     beside = sum(shape.volume for shape in carried.kept) if carried else 0
     return Part(
         choices=choices,
-        layers=tuple(map(layer_of, operations)),
+        layers=layers_of(operations),
         live=live_elements(operations, given=given, beside=beside),
     )
 
