@@ -13,6 +13,7 @@ from parsers.console import progress
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nas.benchmark import BenchmarkSettings
     from nas.benchmark_scores import Score
 
 
@@ -85,6 +86,8 @@ def benchmark_command(
 
     if output is not None and not output.resolve().parent.is_dir():
         raise OutputError(f"Cannot write {output}: its folder is not there. Name another file with --json.")
+    if plots is not None and plots.exists() and not plots.is_dir():
+        raise OutputError(f"Cannot draw into {plots}: it is no folder. Name another one with --plots.")
     accuracies = load_table(table, signal=signal, report=report or signal, cost=latency, cost_floor=cost_floor)
     settings = BenchmarkSettings(
         controllers=tuple(name.strip() for name in controllers.split(",")),
@@ -104,31 +107,31 @@ def benchmark_command(
     check_benchmark(settings)
     with progress("Searching", searches(accuracies, settings)) as advance:
         plays = benchmark(accuracies, settings, workers=workers or cpu_count(), advance=advance)
-    _print_scores(scores(plays))
+    _print_scores(scores(plays), errs=noise > 0)
     if output is not None:
-        head = {
-            "schema": 1,
-            "table": table.name,
-            "signal": signal,
-            "report": report or signal,
-            "cost": latency,
-            "cost_floor": cost_floor,
-            "limits": settings.limits,
-            "seeds": settings.seeds,
-            "budget": budget,
-            "assist": settings.assist,
-            "potential": settings.potential,
-            "epsilon": settings.comet.epsilon,
-            "shaping": settings.comet.shaping,
-            "noise": noise,
-            "confidence": confidence,
-            "reference": [settings.reference.accuracy, settings.reference.cost],
-        }
+        columns = {"table": table.name, "signal": signal, "report": report or signal, "cost": latency}
+        head = {"schema": 1} | columns | {"cost_floor": cost_floor} | _head(settings)
         _write(output, json.dumps(head | document(plays), indent=1) + "\n")
     if plots is not None:
         from nas.benchmark_plots import draw_benchmark
 
         draw_benchmark(plays.single, f"{signal} within {latency}, {table.name}", plots)
+
+
+def _head(settings: BenchmarkSettings) -> dict[str, object]:
+    """Write what decides the scores, as JSON has it."""
+    return {
+        "limits": settings.limits,
+        "seeds": settings.seeds,
+        "budget": settings.budget,
+        "assist": settings.assist,
+        "potential": settings.potential,
+        "epsilon": settings.comet.epsilon,
+        "shaping": settings.comet.shaping,
+        "noise": settings.noise,
+        "confidence": settings.confidence,
+        "reference": (settings.reference.accuracy, settings.reference.cost),
+    }
 
 
 def _known(option: str, name: str, known: tuple[str, ...]) -> str:
@@ -139,7 +142,7 @@ def _known(option: str, name: str, known: tuple[str, ...]) -> str:
     return name
 
 
-def _print_scores(found: Mapping[str, Score]) -> None:
+def _print_scores(found: Mapping[str, Score], *, errs: bool) -> None:
     from nas.benchmark_scores import CHECKPOINTS
 
     heads = "".join(f"{at:>7}" for at in CHECKPOINTS)
@@ -157,6 +160,9 @@ def _print_scores(found: Mapping[str, Score]) -> None:
             f"{name:{width}}{regrets}{median:>9}{half.share_by_200:>7.2f}{score.infeasible_share:>14.1%}"
             f"{'-' if area is None else format(area.mean, '.1%'):>14}{score.ms_per_network:>12.2f}"
         )
+    if errs:
+        picks = ", ".join(f"{name} {score.infeasible_picks:.1%}" for name, score in found.items())
+        print(f"Final picks that break the limit, by their true cost: {picks}")
 
 
 def _write(path: Path, text: str) -> None:

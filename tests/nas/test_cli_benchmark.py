@@ -69,6 +69,12 @@ def test_variants_of_a_controller_stand_side_by_side_as_written_and_are_drawn(be
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["learning_curve.png", "regret.png"]
 
 
+def test_what_a_predictor_that_errs_does_is_printed(bench: Nas):
+    _, out, _ = bench("--limits=4", "--budget=4", "--controllers=random", "--noise=0.3")
+
+    assert out.splitlines()[-1].startswith("Final picks that break the limit, by their true cost: random ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -86,6 +92,7 @@ def test_variants_of_a_controller_stand_side_by_side_as_written_and_are_drawn(be
         (["--limits=3", "--reference=60"], "'60' is no accuracy and cost"),
         (["--limits=3", "--controllers=comet:epsilon=high"], "epsilon cannot be 'high'. Known: co-regulated, constant"),
         (["--limits=3", "--controllers=comet,"], "No controller ''"),
+        (["--limits=3", "--plots=table.npz"], "Cannot draw into table.npz: it is no folder"),
         (["--limits=3", "--json=nowhere/scores.json"], "its folder is not there"),
     ],
 )
