@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from nas.datasets import digits
+from nas.datasets import coco, digits, folders, masks, silhouettes
+from nas.datasets.photographs import CHANNELS, place_and_side
 from nas.errors import DataError
 from nas.schedule import MNIST_5K_SCHEDULES, Schedules, usual_schedules
 from nas.space import Image, Task
 from nas.splits import Data, Split, Tensor
 
-__all__ = ["DATA_HELP", "FOLDERS", "SOURCES", "Data", "Source", "Split", "Tensor", "data_label", "data_source"]
+__all__ = ["PLACES", "SOURCES", "Data", "Source", "Split", "Tensor", "data_label", "data_source"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,40 +45,97 @@ def _fashion_mnist(folder: Path) -> Source:
     )
 
 
+def _images(place: str) -> Source:
+    folder, side = place_and_side(place, folders.SIDE)
+    found = folders.find_images(folder)
+    return Source(
+        image=_photograph(side),
+        classes=len(found.classes),
+        load=partial(found.load, side),
+        schedules=usual_schedules(len(found.learned.files)),
+    )
+
+
+def _coco(task: Task, place: str) -> Source:
+    folder, side = place_and_side(place, coco.SIDE)
+    found = coco.find_coco(folder, task)
+    return Source(
+        image=_photograph(side),
+        classes=found.classes,
+        load=partial(found.load, side),
+        task=task,
+        schedules=usual_schedules(len(found.learned.names)),
+    )
+
+
+def _masks(place: str) -> Source:
+    found = masks.read_masks(Path(place))
+    images, channels, height, width = found.part.images.shape
+    return Source(
+        image=Image(channels=channels, height=height, width=width),
+        classes=found.classes,
+        load=found.load,
+        task=Task.SEGMENTATION,
+        schedules=usual_schedules(images),
+    )
+
+
+def _silhouettes(place: str | None) -> Source:
+    folder, side = (None, silhouettes.SIDE) if place is None else place_and_side(place, silhouettes.SIDE)
+    return Source(
+        image=_photograph(side),
+        classes=2,
+        load=partial(silhouettes.silhouettes, folder, side),
+        task=Task.SEGMENTATION,
+        schedules=usual_schedules(silhouettes.TRAINING_IMAGES),
+    )
+
+
+def _photograph(side: int) -> Image:
+    return Image(channels=CHANNELS, height=side, width=side)
+
+
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         "mnist-5k": Source(image=_SMALL, classes=digits.CLASSES, load=digits.mnist_5k),
         "fashion-mnist": _fashion_mnist(digits.FASHION_MNIST_FOLDER),
+        "silhouettes": _silhouettes(None),
     }
 )
 """Data sets by name."""
 
-FOLDERS: Mapping[str, Callable[[Path], Source]] = MappingProxyType({"fashion-mnist": _fashion_mnist})
-"""Data sets that are read from a place of the user's, by what stands before the colon."""
-
-DATA_HELP = "mnist-5k, fashion-mnist or fashion-mnist:FOLDER"
-"""The names, for a command's help."""
+PLACES: Mapping[str, Callable[[str], Source]] = MappingProxyType(
+    {
+        "fashion-mnist": lambda place: _fashion_mnist(Path(place)),
+        "silhouettes": _silhouettes,
+        "images": _images,
+        "coco": partial(_coco, Task.SEGMENTATION),
+        "coco-largest": partial(_coco, Task.CLASSIFICATION),
+        "masks": _masks,
+    }
+)
+"""Data sets that are read from a place of the user's, by what stands before the colon; the place is what stands behind."""
 
 
 def data_source(name: str) -> Source:
-    """Find a data set by name, or by kind and folder as ``fashion-mnist:FOLDER``.
+    """Find a data set by name, or by kind and place as ``fashion-mnist:FOLDER``.
 
     Raises:
         DataError: no data set of that name, a folder for one that has none, or a folder that holds none.
     """
     kind, colon, folder = name.partition(":")
-    known = sorted({*SOURCES, *FOLDERS})
+    known = sorted({*SOURCES, *PLACES})
     if kind not in known:
         raise DataError(f"No data set {kind!r}. Known: {', '.join(known)}.")
     if not colon:
         if kind not in SOURCES:
             raise DataError(f"{kind} is read from a place of yours. Give --data {kind}:PLACE.")
         return SOURCES[kind]
-    if kind not in FOLDERS:
+    if kind not in PLACES:
         raise DataError(f"{kind} is read from no folder, so {folder!r} says nothing. Give --data {kind}.")
     if not folder:
-        raise DataError(f"{name!r} names no folder. Give --data {kind}:FOLDER.")
-    return FOLDERS[kind](Path(folder))
+        raise DataError(f"{name!r} names no place. Give --data {kind}:PLACE.")
+    return PLACES[kind](folder)
 
 
 def data_label(name: str) -> str:

@@ -5,6 +5,7 @@ Photographs as float32 take four times the memory, so that only what is looked a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from nas.space import Task
 Tensor = torch.Tensor
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
+"""Classes of images."""
 
 VALIDATION_IMAGES = 5000
 """Images to choose by, where the data has them: so many that networks half a point apart can be told apart."""
@@ -41,7 +43,7 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Images (n, C, H, W), bytes or float32; labels, int64, (n,) for classes and (n, H, W) for masks."""
+    """Images (n, C, H, W), bytes or float32; labels, classes (n,), int64, or masks (n, H, W), bytes or int64."""
 
     images: Tensor
     labels: Tensor
@@ -54,13 +56,13 @@ class Split:
         return len(self.labels)
 
     def batch(self, which: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """Give images, scaled, channels last in memory, and their labels."""
-        return self._scaled(self.images[which]), self.labels[which]
+        """Give images, scaled, channels last in memory, and their labels, int64."""
+        return self._scaled(self.images[which]), self.labels[which].long()
 
     def augmented(self, which: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Give images and their labels, both changed at random; otherwise as :meth:`batch`."""
         images, labels = self.augmentation.apply(self.images[which], self.labels[which], generator)
-        return self._scaled(images), labels
+        return self._scaled(images), labels.long()
 
     def _scaled(self, images: Tensor) -> Tensor:
         scaled = images if self.scaling is None else self.scaling.apply(images)
@@ -82,22 +84,23 @@ class Data:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part of a data set as it was read: images (n, C, H, W), and labels (n,) or masks (n, H, W)."""
+    """A part of a data set as it was read: images (n, C, H, W), and classes (n,) or masks (n, H, W)."""
 
     images: Pixels
-    labels: Labels
+    labels: Labels | Pixels
 
     def take(self, which: list[int]) -> Part:
         """Give some of it."""
         return Part(images=self.images[which], labels=self.labels[which])
 
 
-def assemble(name: str, classes: int, train: Part, validation: Part, test: Part, augmentation: Augmentation) -> Data:
-    """Make a data set of three parts; all are scaled by the training images, channel by channel.
+def assemble(name: str, classes: int, parts: Iterable[Part], augmentation: Augmentation) -> Data:
+    """Make a data set of its three parts; all are scaled by the first, the training images, channel by channel.
 
     Raises:
         DataError: training images that are all of one grey.
     """
+    train, validation, test = parts
     scaling = _scaling(name, train.images)
     task = Task.CLASSIFICATION if train.labels.ndim == 1 else Task.SEGMENTATION
 
@@ -114,7 +117,7 @@ def assemble(name: str, classes: int, train: Part, validation: Part, test: Part,
     )
 
 
-def deal(labels: Labels, *, parts: tuple[float, float], seed: int) -> tuple[list[int], list[int], list[int]]:
+def deal(labels: Labels | Pixels, *, parts: tuple[float, float], seed: int) -> tuple[list[int], list[int], list[int]]:
     """Shuffle each class by ``seed`` and deal its places out: two shares of it, and the rest.
 
     Args:

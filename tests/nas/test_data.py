@@ -8,13 +8,18 @@ from nas.schedule import MNIST_5K_SCHEDULES, usual_schedules
 
 
 def test_an_unknown_data_set_lists_the_known_ones():
-    with pytest.raises(DataError, match=r"No data set 'imagenet'\. Known: fashion-mnist, mnist-5k\."):
+    with pytest.raises(DataError, match=r"No data set 'imagenet'\. Known: coco, coco-largest, fashion-mnist, images, "):
         data_source("imagenet")
 
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("mnist-5k:/digits", "is read from no folder"), ("fashion-mnist:", "names no folder"), (":x", "No data set ''")],
+    [
+        ("mnist-5k:/digits", "is read from no folder"),
+        ("fashion-mnist:", "names no place"),
+        (":x", "No data set ''"),
+        ("masks", "--data masks:PLACE"),
+    ],
 )
 def test_a_folder_where_none_can_be_is_refused_before_anything_is_loaded(name: str, told: str):
     with pytest.raises(DataError, match=told):

@@ -18,8 +18,7 @@ def numbered(n: int = 40) -> Part:
 
 def dealt(seed: int) -> Data:
     part = numbered()
-    train, validation, test = (part.take(places) for places in deal(part.labels, parts=(0.5, 0.2), seed=seed))
-    return assemble("numbers", 2, train, validation, test, SMALL_SHIFTS)
+    return assemble("numbers", 2, map(part.take, deal(part.labels, parts=(0.5, 0.2), seed=seed)), SMALL_SHIFTS)
 
 
 def test_the_parts_share_no_image_and_leave_none_out():
@@ -63,7 +62,7 @@ def test_every_channel_is_scaled_by_itself_worked_by_hand():
     images[:, 1] = 7  # no deviation: it comes out as nothing
     part = Part(images=images, labels=np.array([0, 1]))
 
-    scaled, _ = assemble("two", 2, part, part, part, SMALL_SHIFTS).train.batch(slice(None))
+    scaled, _ = assemble("two", 2, [part] * 3, SMALL_SHIFTS).train.batch(slice(None))
 
     assert scaled[:, 0].flatten().tolist() == pytest.approx([-1, 1, -1, 1])
     assert scaled[:, 1].flatten().tolist() == [0, 0, 0, 0]
@@ -74,7 +73,7 @@ def test_labels_of_two_dimensions_more_are_masks_and_make_a_segmentation_set():
     classes = Part(images=images, labels=np.array([0, 1]))
     masks = Part(images=images, labels=np.zeros((2, 4, 4), dtype=np.int64))
 
-    tasks = [assemble("both", 2, part, part, part, photographs(4)).task for part in (classes, masks)]
+    tasks = [assemble("both", 2, [part] * 3, photographs(4)).task for part in (classes, masks)]
 
     assert tasks == [Task.CLASSIFICATION, Task.SEGMENTATION]
 
@@ -83,7 +82,7 @@ def test_training_images_of_one_grey_are_refused():
     grey = Part(images=np.full((2, 1, 2, 2), 9, dtype=np.uint8), labels=np.array([0, 1]))
 
     with pytest.raises(DataError, match="Every pixel of fog's training images is the same"):
-        assemble("fog", 2, grey, grey, grey, SMALL_SHIFTS)
+        assemble("fog", 2, [grey] * 3, SMALL_SHIFTS)
 
 
 def test_no_more_than_a_quarter_is_set_aside_and_no_more_than_five_thousand():
