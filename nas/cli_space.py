@@ -43,17 +43,24 @@ def space_layers_command(
 def space_show_command(space: SpaceOption = "mobilenetv2", data: DataOption = "mnist-5k") -> None:
     """Print a space's slots and the hand-made design that it is built around."""
     from nas.data import data_source
+    from nas.layers import network_layers
     from nas.space import choice_label
     from nas.spaces import make_space
+    from parsers.roofline import macs
 
     source = data_source(data)
     shown = make_space(space, image=source.image, classes=source.classes)
     print(
         f"{shown.name}: {len(shown.slots)} slots, {source.image.height}x{source.image.width} images, {source.classes} classes"
     )
-    print("slot  stage  stride  choices  can be dropped  by hand (kernel, expansion, channels; + adds its input)")
+    layers = network_layers(shown, shown.manual())
+    weights = sum(layer.weight_elements for layer in layers)
+    count = shown.count()
+    networks = f"{count:,}" if count < 10**6 else f"{count:.3g}"
+    print(f"{networks} networks; by hand {sum(map(macs, layers)):,} multiply-accumulates, {weights:,} weights")
+    print("slot  stage  stride  choices  can be dropped  by hand")
     for number, slot in enumerate(shown.slots, start=1):
-        droppable = "no" if slot.opens else "yes"
+        droppable = "yes" if None in slot.choices else "no"
         print(
             f"{number:4}  {slot.stage + 1:5}  {slot.stride:6}  {len(slot.choices):7}  {droppable:14}  {choice_label(slot.manual)}"
         )

@@ -9,7 +9,9 @@ spaces, and their kinds of choices, lie in ``nas.spaces``. This module knows nei
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -180,6 +182,18 @@ class Space:
             reached = {self.follow(index, carried, choice): None for carried in states[-1] for choice in slot.choices}
             states.append(tuple(state for state in reached if state is not None))
         return tuple(states)
+
+    def count(self) -> int:
+        """Count the networks of the space."""
+        ways = Counter([self.start()])
+        for index, slot in enumerate(self.slots):
+            behind: Counter[Carried] = Counter()
+            for carried, choice in itertools.product(ways, slot.choices):
+                following = self.follow(index, carried, choice)
+                if following is not None:
+                    behind[following] += ways[carried]
+            ways = behind
+        return ways.total()
 
     def manual(self) -> Architecture:
         """Give the hand-made design that the space is built around."""

@@ -347,15 +347,18 @@ def test_a_space_is_shown_slot_by_slot(nas: Nas):
 
     assert code == 0
     assert out.startswith("mobilenetv2-tiny: 9 slots, 28x28 images, 10 classes\n")
-    assert out.splitlines()[2].split() == ["1", "1", "1", "54", "no", "k3", "e1", "c8", "+"]
-    assert len(out.splitlines()) == 2 + 9
+    assert out.splitlines()[1] == "6.21e+13 networks; by hand 1,126,064 multiply-accumulates, 42,538 weights"
+    assert out.splitlines()[3].split() == ["1", "1", "1", "54", "no", "k3", "e1", "c8", "+"]
+    assert len(out.splitlines()) == 3 + 9
 
 
 @pytest.mark.parametrize("command", [["space", "show"], ["space", "layers", "-o", "layers.json"]])
 def test_an_unknown_space_is_one_line_whoever_asks(nas: Nas, command: list[str]):
     code, _, err = nas(*command, "--space=resnet")
 
-    assert (code, err) == (1, f"nas: No search space 'resnet'. Known: {', '.join(sorted(SPACES))}.\n")
+    known = ", ".join(sorted(SPACES))
+    wanted = f"nas: No search space 'resnet'. Known: {known}; or name a .toml file, or file.py:function.\n"
+    assert (code, err) == (1, wanted)
 
 
 def test_a_phones_config_without_a_limit_asks_for_one(nas: Nas, tmp_path: Path):

@@ -13,6 +13,7 @@ from torch.nn import functional
 from nas.export import to_onnx
 from nas.layers import network_layers
 from nas.network import Network, Tensor
+from nas.pricing import Parts
 from nas.space import Architecture, Space, Task
 from nas.supernet import SuperNetwork
 from nas.trellis import NOWHERE, Trellis, architecture_of
@@ -54,6 +55,33 @@ def assert_all_agree() -> Callable[[Space, Architecture], None]:
         assert read.macs == sum(map(macs, written)) == counted
         assert weights == sum(layer.weight_elements for layer in written)
         assert written[-1].output_shape == shape == _scores(space)
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def assert_pieces_make_networks() -> Callable[..., None]:
+    """Hold the pieces that are priced against whole networks: their layers, and what is alive at once.
+
+    A piece does not know what later ones read, so that more may seem to be alive: up to ``most`` times as much.
+    """
+
+    def check(space: Space, networks: Sequence[Architecture], *, most: float) -> None:
+        parts, states = Parts(space), space.states()
+        for architecture in networks:
+            nodes = [found.index(state) for found, state in zip(states, space.carried(architecture), strict=True)]
+            pieces = [parts.start]
+            for slot, node, choice in zip(space.slots, nodes, architecture, strict=False):
+                piece = parts.steps[slot.number][node][slot.choices.index(choice)]
+                assert piece is not None
+                pieces.append(piece)
+            pieces.append(parts.end[nodes[-1]])
+
+            read = parse_network(to_onnx(Network(space, architecture).eval(), space.image), name="member")
+            live = max(piece.live for piece in pieces)
+
+            assert tuple(layer for piece in pieces for layer in piece.layers) == network_layers(space, architecture)
+            assert 1 <= live / read.peak_live_elements <= most
 
     return check
 

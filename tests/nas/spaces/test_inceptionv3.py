@@ -85,6 +85,15 @@ def test_so_are_large_ones(assert_all_agree: Callable[[Space, Architecture], Non
         assert_all_agree(space, member)
 
 
+def test_what_is_priced_slot_by_slot_makes_whole_networks(
+    small: Space,
+    trellis: Trellis,
+    members: Callable[..., list[Architecture]],
+    assert_pieces_make_networks: Callable[..., None],
+):
+    assert_pieces_make_networks(small, members(small, trellis, 10, seed=8), most=1.5)
+
+
 def test_exported_networks_score_images_as_torch_does(
     small: Space, trellis: Trellis, members: Callable[..., list[Architecture]]
 ):

@@ -76,6 +76,15 @@ def test_every_image_gets_scores_of_its_own_size(image: Image, assert_all_agree:
         assert_all_agree(space, member)
 
 
+def test_what_is_priced_slot_by_slot_makes_whole_networks(
+    small: Space,
+    trellis: Trellis,
+    members: Members,
+    assert_pieces_make_networks: Callable[..., None],
+):
+    assert_pieces_make_networks(small, members(small, trellis, 10, seed=8), most=1.5)
+
+
 def test_exported_networks_score_images_as_torch_does(small: Space, trellis: Trellis, members: Members):
     torch.manual_seed(1)
     for member in members(small, trellis, 5, seed=4):
