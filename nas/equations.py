@@ -69,7 +69,7 @@ def q_target(
 
 
 def regulated_epsilon(
-    epsilon: float, growth: float, *, decay: float = 0.99, gain: float = 2.0, threshold: float = 0.01
+    epsilon: float, growth: float, *, decay: float = 0.995, gain: float = 2.0, threshold: float = 0.01
 ) -> float:
     """Regulate a potential's weight, as built: ε ← min(1, ε · κ · e^(ηΔ)); 0 once below the threshold, and then for good.
 

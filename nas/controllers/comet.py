@@ -60,7 +60,7 @@ class CometSettings:
 
     epsilon: EpsilonRule = EpsilonRule.CO_REGULATED
     shaping: Shaping = Shaping.POLICY
-    temperature: float = 0.3
+    temperature: float = 0.2
     """τ."""
     members: int = 3
     """K."""
@@ -71,7 +71,7 @@ class CometSettings:
     batch_size: int = 32
     updates: int = 4
     """Gradient steps after each query."""
-    decay: float = 0.99
+    decay: float = 0.995
     """κ, by which a co-regulated ε falls at every network."""
     gain: float = 2.0
     """η, by how much growth of the accuracy holds it up."""

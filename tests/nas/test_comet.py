@@ -128,9 +128,9 @@ def test_epsilon_starts_at_1_and_is_regulated_by_the_growth_of_accuracy(puzzle: 
 
     # Δ: 0 at first; 0.4 - 0.6; the average moves to 0.58, so 0.9 - 0.58.
     assert [item.growth for item in seen] == pytest.approx([0.0, 0.0, -0.2, 0.32])
-    fallen = 0.99 * 0.99 * np.exp(-0.4)
+    fallen = 0.995 * 0.995 * np.exp(-0.4)
     assert [item.epsilons[0] for item in seen] == pytest.approx(
-        [1.0, 0.99, fallen, min(1.0, fallen * 0.99 * np.exp(0.64))]
+        [1.0, 0.995, fallen, min(1.0, fallen * 0.995 * np.exp(0.64))]
     )
 
 

@@ -64,12 +64,12 @@ def test_q_is_worth_its_reward_at_the_last_decision_and_the_discounted_best_befo
 
 
 def test_co_regulation_as_built_worked_by_hand():
-    # 0.5 · 0.99 · e^(2 · -0.1)
-    assert regulated_epsilon(0.5, -0.1) == pytest.approx(0.495 * 0.8187307531)
+    # 0.5 · 0.995 · e^(2 · -0.1)
+    assert regulated_epsilon(0.5, -0.1) == pytest.approx(0.4975 * 0.8187307531)
 
 
 def test_without_growth_the_potential_decays_at_its_constant_rate():
-    assert regulated_epsilon(1.0, 0.0) == pytest.approx(0.99)
+    assert regulated_epsilon(1.0, 0.0) == pytest.approx(0.995)
 
 
 @given(epsilon=SHARES, growth=st.floats(-1, 1))
