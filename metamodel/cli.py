@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from metamodel import cli_calibrate, cli_evaluate, cli_report, cli_show
-from metamodel.cli_common import DEFAULT_MODEL, result_console
+from metamodel.cli_common import DEFAULT_MODEL
 from metamodel.errors import MetamodelError
-from parsers.console import progress, run_command
+from parsers.console import progress, result_console, run_command
 from parsers.errors import ParsersError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metamodel.cli_common import DEFAULT_MODEL, result_console
-from parsers.console import progress
+from metamodel.cli_common import DEFAULT_MODEL
+from parsers.console import progress, result_console
 
 if TYPE_CHECKING:
     from metamodel.adaptation import PhoneAdaptation

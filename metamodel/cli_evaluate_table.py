@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from metamodel.cli_common import result_console
+from parsers.console import result_console
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from metamodel.cli_common import DEFAULT_MODEL, result_console
+from metamodel.cli_common import DEFAULT_MODEL
 from metamodel.errors import ModelError
+from parsers.console import result_console
 
 _ModelOption = Annotated[Path, typer.Option("--model", help="Folder of the model.")]
 

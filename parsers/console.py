@@ -1,6 +1,6 @@
 """How the three commands speak: one line for an error, a bar on a terminal, plain lines in a pipe.
 
-Everything here goes to standard error; standard output belongs to a command's result.
+All but :func:`result_console` goes to standard error; standard output belongs to a command's result.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXIT_ERROR = 1
 EXIT_INCOMPLETE = 3
@@ -55,6 +58,16 @@ def tell(line: str) -> None:
     """Say one line to the person in front of the terminal."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+def result_console(*, pipe_width: int = 140) -> Console:
+    """Open standard output for tables: as wide as a terminal is, and ``pipe_width`` wide where there is none.
+
+    Names in square brackets are printed as they are.
+    """
+    from rich.console import Console  # noqa: PLC0415 - only what prints a table pays for it
+
+    return Console(width=None if sys.stdout.isatty() else pipe_width, highlight=False, markup=False)
 
 
 @contextlib.contextmanager
