@@ -21,7 +21,8 @@ from metamodel.interface import Predictor, load_predictor
 from nas.data import data_source
 from nas.problem import Problem, Sampler, pose
 from nas.quality import accuracy_of
-from nas.run import Outcome, RunSettings, device_setting, run
+from nas.run import Outcome, device_setting, run
+from nas.settings import RunSettings, goals_of
 from nas.signals import Limit
 from nas.spaces import make_space
 from nas.train import Advance, reproducible, train_alone
@@ -70,7 +71,7 @@ def search_tier(
     """Search for one tier, as ``nas run --tier`` does; epochs that are not given are as usual there."""
     device = load_device_config(tier)
     limit = Limit(target="latency", value=device.latency_limit_ms)
-    settings = RunSettings(device=device, limit=limit, seed=seed, budget=budget)
+    settings = RunSettings(device=device, limits=(limit,), seed=seed, budget=budget)
     settings = replace(
         settings,
         shared=replace(settings.shared, epochs=shared_epochs or settings.shared.epochs),
@@ -90,7 +91,7 @@ def problem_of(outcome: Outcome, predictor: Predictor) -> Problem:
     settings = outcome.settings
     source = data_source(settings.data)
     space = make_space(settings.space, image=source.image, classes=source.classes)
-    return pose(space, predictor, device_setting(settings.device), settings.limit)
+    return pose(space, predictor, device_setting(settings.device), goals_of(settings))
 
 
 def print_winners(flagship: Outcome, low: Outcome, problem: Problem) -> None:
@@ -98,10 +99,10 @@ def print_winners(flagship: Outcome, low: Outcome, problem: Problem) -> None:
     for outcome in (flagship, low):
         choices = choices_of(problem.space, outcome.winner.architecture)
         on_low_ms = problem.budget.costs(choices)[0]
-        beyond = sum(record.cost > outcome.settings.limit.value for record in outcome.records)
+        beyond = sum(record.cost > outcome.settings.limits[0].value for record in outcome.records)
         print(
             f"{outcome.settings.device.name:8} winner: {on_low_ms:.1f} ms on low; of its {len(outcome.records)} networks "
-            f"{beyond} are beyond the limit of {outcome.settings.limit.value:g} ms"
+            f"{beyond} are beyond the limit of {outcome.settings.limits[0].value:g} ms"
         )
 
 

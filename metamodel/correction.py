@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LinearRegression
 
-from metamodel.conformal import network_factor
+from metamodel.conformal import conformal_quantile, network_factor
 from metamodel.features import evicted_mb
 from metamodel.interface import FloatArray, Setting
 from metamodel.rows import TrainingRows, layers_of, network_numbers, setting_key, settings_of
@@ -101,6 +101,23 @@ class _Observation:
         """Give what the coefficients multiply, shape (3,)."""
         sum_ms = self.unseen_sum_ms if unseen else self.sum_ms
         return np.array([sum_ms, self.layers, self.between_bytes], dtype=np.float64)
+
+
+def upper_factor(correction: Correction, level: float) -> float | None:
+    """Find the factor over its prediction that a new network's latency stays under with probability ``level``.
+
+    One-sided, by the networks as predicted without them; each counts by the worst of its predictions.
+
+    Returns:
+        At least 1; None with fewer than level / (1 − level) networks, which promise nothing.
+    """
+    worst: dict[str, float] = {}
+    for fit in correction.networks:
+        if fit.unseen_ms is not None and fit.unseen_ms > 0:
+            worst[fit.network] = max(worst.get(fit.network, 0.0), fit.wall_ms / fit.unseen_ms)
+    ratios = np.array(list(worst.values()), dtype=np.float64)
+    quantile = conformal_quantile(ratios, np.arange(len(ratios)), 1 - level) if len(ratios) else None
+    return None if quantile is None else max(1.0, quantile)
 
 
 def between_bytes(layer: Layer) -> int:

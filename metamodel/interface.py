@@ -132,6 +132,32 @@ def standing_in(predictor: Predictor, setting: Setting) -> Standing | None:
     return predictor.standing(setting) if isinstance(predictor, Accountable) else None
 
 
+@runtime_checkable
+class Cautious(Protocol):
+    """A predictor that knows how far off it is about networks."""
+
+    def network_factor(self, target: str, level: float, layers: Sequence[Layer], setting: Setting) -> float | None:
+        """Give how many times its prediction a network costs at most, in a share ``level`` of all cases.
+
+        Args:
+            target: what it costs.
+            level: in (0, 1).
+            layers: of a network that is like those that are asked about.
+            setting: where networks run.
+
+        Returns:
+            At least 1; None where too few networks were measured to promise it.
+        """
+        ...
+
+
+def network_factor(
+    predictor: Predictor, target: str, level: float, layers: Sequence[Layer], setting: Setting
+) -> float | None:
+    """Ask a predictor for :meth:`Cautious.network_factor`; ``None`` for one that does not know."""
+    return predictor.network_factor(target, level, layers, setting) if isinstance(predictor, Cautious) else None
+
+
 def load_predictor(folder: Path) -> Predictor:
     """Load the predictor that ``metamodel fit`` wrote to ``folder``. No code from the folder runs.
 

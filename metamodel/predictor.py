@@ -10,7 +10,7 @@ import numpy as np
 from metamodel.adaptation import PhoneAdaptation, widened
 from metamodel.artefact import Artefact, load_artefact
 from metamodel.conformal import NETWORK_ALPHA, Interval, network_interval
-from metamodel.correction import Correction
+from metamodel.correction import Correction, upper_factor
 from metamodel.features import largest_live_elements
 from metamodel.interface import FloatArray, LayerCosts, NetworkCosts, Setting, Standing
 from metamodel.rows import Ground, setting_key
@@ -152,6 +152,24 @@ class TrainedPredictor:
             one for one in self.manifest.adaptations if one.target is Target.LATENCY and one.applies(setting, key)
         )
         return next(applying, None)
+
+    def network_factor(self, target: str, level: float, layers: Sequence[Layer], setting: Setting) -> float | None:
+        """Give how many times its prediction a network costs at most, in a share ``level`` of all cases.
+
+        Known of latencies. Where whole networks were measured in the setting, they tell it for any level that they are
+        enough for, one-sided; else the interval of 90 % stands in up to that level: its upper end.
+        """
+        if target != Target.LATENCY.value:
+            return None
+        correction = self.correction(setting)
+        own = None if correction is None or self.calibration(setting) else upper_factor(correction, level)
+        if own is not None:
+            return own
+        predicted = self.predict_network(layers, setting)
+        latency_ms, interval = predicted.latency_ms, predicted.latency_interval_ms
+        if level > 1 - NETWORK_ALPHA or not latency_ms or interval is None or not np.isfinite(interval[1]):
+            return None
+        return max(1.0, interval[1] / latency_ms)
 
     def _predict(self, layers: Sequence[Layer], setting: Setting) -> Sequence[_Costs]:
         matrix = self._model.space.layer_matrix(layers, setting)

@@ -66,7 +66,23 @@ def run_search_command(
         typer.Option("--patience", help="End after so many queries without a better network; 0 spends the budget."),
     ] = None,
     limit: Annotated[
-        list[str] | None, typer.Option("--limit", help="As latency=25ms, instead of the device config's. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--limit", help="As latency=25ms (also energy, power, memory, macs, weights, throughput=40/s). Repeatable."
+        ),
+    ] = None,
+    primary: Annotated[
+        str | None, typer.Option("--primary", help="What is asked for: accuracy, or a cost that is to be low.")
+    ] = None,
+    secondary: Annotated[
+        str | None,
+        typer.Option("--secondary", help="Costs that shape the search, as latency,energy; else the limited."),
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option("--confidence", help="Share of networks that keep a limit when measured, as 0.9.")
+    ] = None,
+    signal: Annotated[
+        list[str] | None, typer.Option("--signal", help="A signal of your own, as module:function. Repeatable.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The same seed gives the same search.")] = None,
     model: Annotated[
@@ -106,6 +122,10 @@ def run_search_command(
     said = RunOptions(
         device=_device(tier, device_config),
         limits=tuple(limit) if limit else None,
+        primary=primary,
+        secondary=None if secondary is None else tuple(part.strip() for part in secondary.split(",")),
+        confidence=confidence,
+        signals=tuple(signal) if signal else None,
         space=space,
         data=data,
         controller=controller,
@@ -226,11 +246,10 @@ def _print_search(folder: Path, *, as_json: bool) -> None:
         print(json.dumps(document))
         return
     print(f"Winner of {found['queries']}: {' | '.join(found['labels'])}")
-    print(
-        f"  predicted latency {found['predicted_latency_ms']:.1f} ms (limit {found['latency_limit_ms']:g}; "
-        f"by hand {found['manual_latency_ms']:.1f}), "
-        f"{found['macs'] / 1e6:.2f} MMACs, {found['weight_elements'] / 1e3:.1f} k weights"
-    )
+    for name, cost in found["predicted"].items():
+        limit = f"limit {found['limits'][name]:g}; " if name in found["limits"] else ""
+        print(f"  predicted {name} {cost:.4g} ({limit}by hand {found['manual'][name]:.4g})")
+    print(f"  {found['macs'] / 1e6:.2f} MMACs, {found['weight_elements'] / 1e3:.1f} k weights")
     print(
         f"  test accuracy {found['test_accuracy']:.1%} of {found['test_images']} images; "
         f"best of {len(found['finalists'])} trained alone"
@@ -242,6 +261,10 @@ def _print_search(folder: Path, *, as_json: bool) -> None:
 _SHOWN = (
     "latency_limit_ms",
     "manual_latency_ms",
+    "primary",
+    "predicted",
+    "limits",
+    "manual",
     "shared_accuracy",
     "validation_accuracy",
     "test_accuracy",

@@ -188,6 +188,13 @@ class Budget:
             ]
         )
 
+    def reward(self, signal: int, spent: IntArray, sharpness: float) -> FloatArray:
+        """Give one signal's secondary reward of finished networks from what they spent, from (..., C) to (...)."""
+        ticks = spent[..., self.columns.of([signal])].sum(axis=-1)
+        if self.limited[signal]:
+            return secondary_reward(np.minimum(ticks / self.limit_ticks[signal], 1.0), sharpness)
+        return utility(ticks / (self.references[signal] * self.signals[signal].ticks_per_unit), sharpness)
+
     def rewards(self, choices: Sequence[int], sharpness: float) -> FloatArray:
         """Give every signal's secondary reward of a finished network (``nas.rewards``), shape (L,)."""
         shares = np.array(self.costs(choices)) / self.references

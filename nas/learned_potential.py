@@ -16,7 +16,6 @@ import torch
 from nas.completions import BLOCKED
 from nas.costs import Budget
 from nas.drawing import Walkers, start, step
-from nas.rewards import secondary_reward
 from nas.trellis import FloatArray, IntArray
 from nas.value import LEARNING_RATE, Ensemble
 
@@ -30,16 +29,17 @@ class LearnedPotential:
     """Φ by one perceptron per slot, fitted from the last slot backwards.
 
     Args:
-        budget: the limit over the trellis; its mask is exact.
-        sharpness: c of r_S = c · log(y/T).
+        budget: the limits over the trellis; its mask is exact.
+        sharpness: c of r_S.
         seed: of the samples and the weights.
+        signal: which one of the budget's is the potential of.
     """
 
-    def __init__(self, budget: Budget, *, sharpness: float, seed: int) -> None:
-        self.budget, self.sharpness = budget, sharpness
+    def __init__(self, budget: Budget, *, sharpness: float, seed: int, signal: int = 0) -> None:
+        self.budget, self.sharpness, self.signal = budget, sharpness, signal
         random = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
-        visited = _visited(budget, random)
+        visited = _visited(budget, int(budget.columns.first[signal]), random)
         self._fits: list[_Fit | None] = [None] * (budget.trellis.slots + 1)
         for slot in reversed(range(1, budget.trellis.slots)):
             values = self.values(slot, visited[slot].nodes, visited[slot].spent)
@@ -55,8 +55,7 @@ class LearnedPotential:
         values = np.full(allowed.shape, -np.inf)
         fit = self._fits[slot + 1]
         if fit is None:
-            share = budget.share(budget.add(after, budget.end[following]))[:, 0]
-            values[allowed] = secondary_reward(np.minimum(share, 1.0), self.sharpness)
+            values[allowed] = budget.reward(self.signal, budget.add(after, budget.end[following]), self.sharpness)
         else:
             values[allowed] = fit.values(self._inputs(slot + 1, following, after))
         return values
@@ -64,9 +63,12 @@ class LearnedPotential:
     def _inputs(self, slot: int, nodes: IntArray, spent: IntArray) -> FloatArray:
         """Give what the value of a half-made network hangs on: what it carries, what is spent, what must be spent yet."""
         budget = self.budget
-        left = 1 - budget.share(spent)[:, 0]
-        spare = left - budget.share(budget.cheapest[slot][nodes])[:, 0]
-        return np.column_stack([budget.trellis.carried[slot][nodes], left, spare, np.log(spare + 1e-2)])
+        columns = budget.columns.of([self.signal])
+        left = 1 - budget.share(spent)[:, columns]
+        spare = left - budget.share(budget.cheapest[slot][nodes])[:, columns]
+        return np.column_stack(
+            [budget.trellis.carried[slot][nodes], left, spare, np.log(np.maximum(spare, 0.0) + 1e-2)]
+        )
 
 
 class _Fit:
@@ -98,7 +100,7 @@ class _Fit:
         return np.asarray((inputs - self.centre) / self.scale, dtype=np.float32)
 
 
-def _visited(budget: Budget, random: np.random.Generator) -> list[Walkers]:
+def _visited(budget: Budget, column: int, random: np.random.Generator) -> list[Walkers]:
     """Walk at random within the limit and keep where the walkers stand in front of every slot, and behind the last."""
     # Cheap and dear choices alike: each walker prefers either, which spreads what is spent over all of its range.
     preference = random.normal(size=(SAMPLES, 1)) * 30
@@ -106,8 +108,8 @@ def _visited(budget: Budget, random: np.random.Generator) -> list[Walkers]:
     visited = [walkers]
     for slot in range(budget.trellis.slots):
         mask = budget.allowed(slot, walkers.nodes, walkers.spent)
-        steps = budget.steps[slot][..., 0]
-        cost = (np.where(steps < BLOCKED, steps, 0) / budget.limit_ticks[0])[walkers.nodes]
+        steps = budget.steps[slot][..., column]
+        cost = (np.where(steps < BLOCKED, steps, 0) / budget.scale[column])[walkers.nodes]
         logits = np.where(mask, preference * cost, -np.inf)
         walkers = step(walkers, budget, np.argmax(logits + random.gumbel(size=logits.shape), axis=1))
         visited.append(walkers)

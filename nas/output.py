@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from nas.export import export_onnx, save_weights
 from nas.history import SCHEMA_VERSION, write_front, write_history
 from nas.plots import plot_front, plot_learning_curve
 from nas.run import Finalist, Outcome
+from nas.signals import CountedSignal, column_name
 from nas.space import architecture_to_json, choice_label
 from nas.writing import GO_ON, writing
 
@@ -31,18 +33,16 @@ def write_search(outcome: Outcome, folder: Path) -> None:
         OutputError: the folder cannot be written.
         ExportError: the exported network does not compute what torch computes.
     """
-    settings, winner, space = outcome.settings, outcome.winner, outcome.space
+    settings, winner, space, signals = outcome.settings, outcome.winner, outcome.space, outcome.signals
     title = f"{space.name} on {settings.device.name}, {settings.data}: {settings.controller}"
     place = {name: folder / file for name, file in FILES.items()}
     with writing(folder, GO_ON):
         export_onnx(winner.network, space.image, place["network"])
         save_weights(winner.network, place["weights"])
         place["architecture"].write_text(_architecture_json(outcome), encoding="utf-8")
-        write_history(outcome.records, space, place["history"])
-        write_front(outcome.records, space, place["front"])
-        plot_front(
-            outcome.records, winner.record, settings.limit, outcome.manual_latency_ms, title, place["front_plot"]
-        )
+        write_history(outcome.records, space, signals, place["history"])
+        write_front(outcome.records, space, signals, place["front"])
+        plot_front(outcome.records, winner.record, signals[0], title, place["front_plot"])
         plot_learning_curve(outcome.records, title, place["learning_curve"])
 
 
@@ -54,21 +54,28 @@ def _architecture_json(outcome: Outcome) -> str:
         "space": space.name,
         "image": [space.image.channels, space.image.height, space.image.width],
         "classes": space.classes,
-        "latency_limit_ms": outcome.settings.limit.value,
-        "manual_latency_ms": outcome.manual_latency_ms,
+        "latency_limit_ms": next((one.limit for one in outcome.signals if one.name == "latency"), None),
+        "manual_latency_ms": next((one.manual for one in outcome.signals if one.name == "latency"), None),
+        "primary": outcome.settings.primary,
+        "limits": {column_name(one.name): one.limit for one in outcome.signals if one.limit is not None},
+        "manual": {column_name(one.name): one.manual for one in outcome.signals},
         "queries": len(outcome.records),
-        **_described(winner, queries),
-        "finalists": [_described(one, queries) for one in outcome.finalists],
+        **_described(winner, outcome.signals, queries),
+        "finalists": [_described(one, outcome.signals, queries) for one in outcome.finalists],
     }
     return json.dumps(described, indent=2) + "\n"
 
 
-def _described(finalist: Finalist, queries: dict[tuple[int, ...], int]) -> dict[str, object]:
+def _described(
+    finalist: Finalist, signals: Sequence[CountedSignal], queries: dict[tuple[int, ...], int]
+) -> dict[str, object]:
+    costs = {signal.name: cost for signal, cost in zip(signals, finalist.record.costs, strict=True)}
     return {
         "query": queries[finalist.record.choices],
         "blocks": json.loads(architecture_to_json(finalist.architecture)),
         "labels": [choice_label(choice) for choice in finalist.architecture],
-        "predicted_latency_ms": finalist.record.cost,
+        "predicted_latency_ms": costs.get("latency"),
+        "predicted": {column_name(name): cost for name, cost in costs.items()},
         "shared_accuracy": finalist.record.accuracy,
         "validation_accuracy": finalist.validation_accuracy,
         "test_accuracy": finalist.test_accuracy,

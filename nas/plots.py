@@ -13,20 +13,17 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nas.front import pareto_front
 from nas.search import Record, best_record
-from nas.signals import Limit
+from nas.signals import CountedSignal
 from parsers.plot_style import BLUE, GREY, ORANGE, STYLE
 
 
-def plot_front(
-    records: Sequence[Record], winner: Record, limit: Limit, manual_cost: float, title: str, path: Path
-) -> None:
-    """Draw every network that was asked about by predicted latency and accuracy, the Pareto front and the winner.
+def plot_front(records: Sequence[Record], winner: Record, signal: CountedSignal, title: str, path: Path) -> None:
+    """Draw every network that was asked about by its first cost and accuracy, the Pareto front and the winner.
 
     Args:
         records: the search's history.
         winner: which of them won once it was trained alone.
-        limit: drawn as the border that no network crosses.
-        manual_cost: predicted latency of the backbone by hand, in the limit's unit.
+        signal: the first cost; its limit, if it has one, is drawn as the border that no network crosses.
         title: above the picture.
         path: of the PNG.
     """
@@ -55,18 +52,22 @@ def plot_front(
         axes.scatter(
             winner.cost, winner.accuracy, marker="*", s=240, color=ORANGE, edgecolors="white", label="winner", zorder=3
         )
-        axes.axvline(
-            limit.value, color=ORANGE, linestyle="--", linewidth=1.2, label=f"limit {limit.value:g} {limit.unit}"
-        )
-        if manual_cost <= 2.5 * limit.value:
+        if signal.limit is not None:
+            label = f"limit {signal.limit:g} {signal.unit}".rstrip()
+            axes.axvline(signal.limit, color=ORANGE, linestyle="--", linewidth=1.2, label=label)
+        if signal.manual <= 2.5 * (signal.limit or max(record.cost for record in records)):
             axes.axvline(
-                manual_cost,
+                signal.manual,
                 color=GREY,
                 linestyle=":",
                 linewidth=1.2,
-                label=f"MobileNetV2 by hand, {manual_cost:.1f} {limit.unit}",
+                label=f"MobileNetV2 by hand, {signal.manual:.1f} {signal.unit}".rstrip(),
             )
-        axes.set(title=title, xlabel=f"predicted latency [{limit.unit}]", ylabel="validation accuracy, shared weights")
+        axes.set(
+            title=title,
+            xlabel=f"predicted {signal.name}" + (f" [{signal.unit}]" if signal.unit else ""),
+            ylabel="validation accuracy, shared weights",
+        )
         _percent(axes)
         figure.legend(loc="outside lower center", ncols=3, fontsize=9)
         bar = figure.colorbar(points, ax=axes, label="query", pad=0.02)

@@ -8,24 +8,27 @@ weights + live activations, as the predictor has it: what adds up, and what take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from metamodel.interface import LayerCosts, NetworkCosts, Predictor, Setting
 from nas.costs import CostTable, PricedSignal
-from nas.errors import PredictorError
+from nas.errors import PredictorError, SettingsError
 from nas.layers import layers_of, network_layers
 from nas.live import live_elements
 from nas.operations import IMAGE, Operation
 from nas.signals import COUNTED, UNITS
 from nas.space import Architecture, Carried, Choice, Space
 from nas.trellis import FloatArray
+from nas.user_signal import UserSignal
 from parsers.roofline import macs
 from parsers.schema import Layer
 
 _MB_PER_ELEMENT = 4e-6
+_TRIED = 8
+"""Networks on which a user's signal is tried out, beside two that are always there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,13 @@ class Parts:
         inner = [part for rows in self.steps for row in rows for part in row if part is not None]
         return tuple({layer.key: layer for part in (self.start, *inner, *self.end) for layer in part.layers}.values())
 
+    def of(self, architecture: Architecture) -> tuple[Part, ...]:
+        """List the pieces of a network."""
+        carried = self.space.carried(architecture)
+        inner = (_slot_part(self.space, place, carried[place], choice) for place, choice in enumerate(architecture))
+        end = _part((), self.space.head_operations(carried[-1]), given="", carried=None)
+        return (self.start, *(part for part in inner if part is not None), end)
+
     def table(self, price: Price, *, is_maximum: bool = False) -> CostTable:
         """Lay prices out over the space's trellis."""
         return CostTable(
@@ -79,7 +89,7 @@ class Parts:
 
 
 def price_signals(
-    space: Space, predictor: Predictor, setting: Setting, names: Sequence[str]
+    space: Space, predictor: Predictor, setting: Setting, names: Sequence[str], own: Sequence[UserSignal] = ()
 ) -> tuple[PricedSignal, ...]:
     """Price every decision of a space by some signals; none is limited yet.
 
@@ -89,22 +99,27 @@ def price_signals(
         space: what is searched.
         predictor: asked once about all layers.
         setting: where networks would run.
-        names: of :data:`nas.signals.UNITS`.
+        names: of :data:`nas.signals.UNITS`, or of the user's.
+        own: the user's signals.
 
     Raises:
         PredictorError: the predictor does not know one of them, or its layers' costs do not come to its networks'.
+        SettingsError: a signal of the user's is no cost, or neither a sum nor a maximum over a network's pieces.
     """
+    others = {signal.name: signal for signal in own}
     for name in names:
-        if name not in COUNTED and name not in predictor.targets:
+        if name not in (*COUNTED, *others) and name not in predictor.targets:
             raise PredictorError(
                 f"The predictor was fitted without {name}; it knows {', '.join(predictor.targets)}. "
                 f"Fit one on a table that has it, or search without {name}."
             )
     parts = Parts(space)
-    costs = _LayerPrices(parts, predictor, setting) if set(names) - COUNTED else None
+    costs = _LayerPrices(parts, predictor, setting) if set(names) - COUNTED - set(others) else None
     signals = []
     for name in names:
-        if costs is None or name in COUNTED:
+        if name in others:
+            signals.append(PricedSignal(name=name, unit="", tables=(_own_table(parts, others[name]),)))
+        elif costs is None or name in COUNTED:
             counted = (parts.table(_COUNTS[name]),)
             signals.append(PricedSignal(name=name, unit=UNITS[name], tables=counted, ticks_per_unit=1.0))
         else:
@@ -201,6 +216,27 @@ class _LayerPrices:
         return max((float(known[self._places[layer.key]]) for layer in layers), default=0.0)
 
 
+def _own_table(parts: Parts, signal: UserSignal) -> CostTable:
+    """Lay out a signal of the user's; whether it adds up or takes a maximum shows on some networks.
+
+    Raises:
+        SettingsError: it does neither.
+    """
+    space = parts.space
+    sums = maxima = True
+    for architecture in (space.manual(), _first_member(space), *_some_members(space, _TRIED)):
+        whole = signal.cost(architecture, network_layers(space, architecture))
+        pieces = [signal.cost(part.choices, part.layers) for part in parts.of(architecture)]
+        sums = sums and bool(np.isclose(whole, sum(pieces)))
+        maxima = maxima and bool(np.isclose(whole, max(pieces)))
+    if not (sums or maxima):
+        raise SettingsError(
+            f"{signal.name} of a network is neither the sum nor the largest over its pieces, so that the search cannot plan "
+            "with it. It can be the primary signal, which is asked of whole networks."
+        )
+    return parts.table(lambda part: signal.cost(part.choices, part.layers), is_maximum=not sums)
+
+
 def _weights(part: Part) -> float:
     return float(sum(layer.weight_elements for layer in part.layers))
 
@@ -235,6 +271,22 @@ def _given(space: Space, index: int) -> str:
     if index and space.slots[index - 1].keeps:
         return ""
     return space.slots[index].reads if index < len(space.slots) else space.slots[-1].writes
+
+
+def _some_members(space: Space, count: int) -> Iterator[Architecture]:
+    """Draw some networks by fair choices, the same at every call."""
+    random = np.random.default_rng(0)
+    for _ in range(count):
+        carried, choices = space.start(), []
+        for index, slot in enumerate(space.slots):
+            fitting = [
+                (choice, following)
+                for choice in slot.choices
+                if (following := space.follow(index, carried, choice)) is not None
+            ]
+            choice, carried = fitting[int(random.integers(len(fitting)))]
+            choices.append(choice)
+        yield tuple(choices)
 
 
 def _first_member(space: Space) -> Architecture:

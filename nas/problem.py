@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from metamodel.interface import Predictor, Setting
+from metamodel.interface import Predictor, Setting, network_factor
 from nas.controllers.assistance import Assist, Assistance
 from nas.controllers.comet import Comet, CometSettings
 from nas.controllers.controller import Controller
@@ -16,13 +16,16 @@ from nas.costs import Budget
 from nas.drawing import draw
 from nas.encoding import Encoder, context_attributes
 from nas.environment import SHARPNESS
-from nas.errors import SettingsError
+from nas.errors import PredictorError, SettingsError
+from nas.goals import Goals
+from nas.layers import network_layers
 from nas.learned_potential import LearnedPotential
+from nas.level_potential import LevelPotential
 from nas.online_potential import OnlinePotential
-from nas.potential import ExactPotential, Potential
+from nas.potential import ExactPotential, Potential, exact_obstacle
 from nas.pricing import price_signals
 from nas.rivals import RIVALS
-from nas.signals import Limit
+from nas.signals import COUNTED
 from nas.space import Architecture, Space
 from nas.trellis import Trellis, architecture_of, space_trellis
 
@@ -61,21 +64,52 @@ class Problem:
     trellis: Trellis
     budget: Budget
     encoder: Encoder
+    goals: Goals
+
+    @property
+    def shaping(self) -> tuple[int, ...]:
+        """Which of the budget's signals have a potential."""
+        return tuple(place for place, signal in enumerate(self.budget.signals) if signal.name in self.goals.shaping)
 
 
-def pose(space: Space, predictor: Predictor, setting: Setting, limit: Limit) -> Problem:
+def pose(space: Space, predictor: Predictor, setting: Setting, goals: Goals) -> Problem:
     """Lay out a space and price it for one device.
 
     Raises:
-        PredictorError: the predictor knows no latency, or its layers do not add up.
-        InfeasibleError: no network of the space keeps the limit.
+        PredictorError: the predictor does not know what is asked, or its layers do not come to its networks.
+        InfeasibleError: no network of the space keeps the limits.
+        SettingsError: a signal of the user's that the search cannot plan with.
     """
     trellis = space_trellis(space)
-    priced = price_signals(space, predictor, setting, [limit.target])
-    budget = Budget(trellis, [replace(signal, limit=limit.value) for signal in priced])
-    return Problem(
-        space=space, trellis=trellis, budget=budget, encoder=Encoder(trellis, context_attributes(setting.context))
-    )
+    priced = price_signals(space, predictor, setting, goals.counted(predictor.targets), goals.own)
+    limits = {limit.target: limit.value for limit in goals.limits}
+    signals = [
+        replace(signal, limit=limits[signal.name], factor=_factor(signal.name, space, predictor, setting, goals))
+        if signal.name in limits
+        else signal
+        for signal in priced
+    ]
+    budget = Budget(trellis, signals)
+    encoder = Encoder(trellis, context_attributes(setting.context), costs=len(budget.start))
+    return Problem(space=space, trellis=trellis, budget=budget, encoder=encoder, goals=goals)
+
+
+def _factor(name: str, space: Space, predictor: Predictor, setting: Setting, goals: Goals) -> float:
+    """Find for how many times the prediction a limit is held; counts are no predictions.
+
+    Raises:
+        PredictorError: the predictor does not know how far off it is.
+    """
+    if not goals.confidence or name in COUNTED or name in goals.own_names:
+        return 1.0
+    layers = network_layers(space, space.manual())
+    factor = network_factor(predictor, name, goals.confidence, layers, setting)
+    if factor is None:
+        raise PredictorError(
+            f"The predictor does not know how far off its {name} of networks is on {setting.device or 'this device'} in "
+            f"{goals.confidence:.0%} of cases: too few whole networks were measured. Search without --confidence."
+        )
+    return factor
 
 
 def make_controller(
@@ -104,27 +138,60 @@ def make_controller(
     """
     check_names(name, potential)
     if name == ControllerName.COMET:
-        shaping = make_potential(potential, problem.budget, seed=seed)
-        return Comet(problem.budget, problem.encoder, [shaping], seed=seed, settings=settings)
+        shaping = [make_potential(potential, problem.budget, signal=signal, seed=seed) for signal in problem.shaping]
+        return Comet(problem.budget, problem.encoder, shaping, seed=seed, settings=settings)
     budget = problem.budget
     if assist is Assist.NONE:
         budget = Budget(problem.trellis, [replace(signal, limit=None) for signal in budget.signals])
     sharpness = SHARPNESS if assist is Assist.NEAR_BUDGET else 0
     given = Assistance(
         budget=budget,
-        potential=ExactPotential(budget, sharpness=sharpness),
+        potential=counting_potential(budget, sharpness=sharpness),
         limit_ticks=int(problem.budget.limit_ticks[0]),
     )
     return RIVALS[name](given, problem.encoder, seed, queries)
 
 
-def make_potential(name: str, budget: Budget, *, seed: int) -> Potential:
-    """Build a potential by name."""
-    if name == PotentialName.LEARNED:
-        return LearnedPotential(budget, sharpness=SHARPNESS, seed=seed)
-    if name == PotentialName.ONLINE:
-        return OnlinePotential(budget, sharpness=SHARPNESS, seed=seed)
-    return ExactPotential(budget, sharpness=SHARPNESS)
+def make_potential(name: str, budget: Budget, *, signal: int, seed: int) -> Potential:
+    """Build the potential of one of a budget's signals by name; see :func:`potential_used` for what stands in."""
+    match potential_used(name, budget.trellis):
+        case PotentialName.LEARNED:
+            return LearnedPotential(budget, sharpness=SHARPNESS, signal=signal, seed=seed)
+        case PotentialName.ONLINE:
+            return OnlinePotential(budget, sharpness=SHARPNESS, signal=signal, seed=seed)
+        case _ if budget.limited[signal] and not budget.signals[signal].is_maximum:
+            return ExactPotential(budget, sharpness=SHARPNESS, signal=signal)
+        case _:
+            return LevelPotential(budget, sharpness=SHARPNESS, signal=signal)
+
+
+def potential_used(name: str, trellis: Trellis) -> PotentialName:
+    """Name the potential that a space allows: where too much is carried to be tabulated, the learned one stands in."""
+    known = PotentialName(name)
+    if known is PotentialName.EXACT and exact_obstacle(trellis):
+        return PotentialName.LEARNED
+    return known
+
+
+def notes(problem: Problem, potential: str) -> tuple[str, ...]:
+    """Say what a search does otherwise than it was asked to."""
+    found = []
+    if potential_used(potential, problem.trellis) != potential:
+        found.append(f"The potential is learned, not exact: {exact_obstacle(problem.trellis)}.")
+    if problem.budget.thinned:
+        found.append(
+            "The limits together leave too many ways to finish to keep all: some networks within them are not looked at."
+        )
+    return tuple(found)
+
+
+def counting_potential(budget: Budget, *, sharpness: int) -> Potential:
+    """Build what networks are drawn by before anything is learned: near the first limit, or fairly with a sharpness of 0."""
+    if exact_obstacle(budget.trellis):
+        return LearnedPotential(budget, sharpness=sharpness, signal=budget.leading, seed=0)
+    if budget.signals[budget.leading].is_maximum:
+        return LevelPotential(budget, sharpness=sharpness, signal=budget.leading)
+    return ExactPotential(budget, sharpness=sharpness)
 
 
 def check_names(controller: str, potential: str) -> None:
@@ -138,18 +205,24 @@ def check_names(controller: str, potential: str) -> None:
             raise SettingsError(f"No {kind} {name!r}. Known: {', '.join(known)}.")
 
 
+def _drawing_potentials(problem: Problem, sharpness: int) -> list[Potential]:
+    if sharpness != SHARPNESS or not problem.shaping:
+        return [counting_potential(problem.budget, sharpness=sharpness)]
+    return [make_potential(PotentialName.EXACT, problem.budget, signal=signal, seed=0) for signal in problem.shaping]
+
+
 class Sampler:
-    """Draws networks as the search does before it has learned anything: within the limit, and near it.
+    """Draws networks as the search does before it has learned anything: within the limits, and by all potentials.
 
     Args:
         problem: whose networks.
         seed: of the draws.
-        sharpness: c; 0 draws uniformly from all networks within the limit.
+        sharpness: c; 0 draws fairly from all networks within the limit.
     """
 
     def __init__(self, problem: Problem, *, seed: int, sharpness: int = SHARPNESS) -> None:
         self._problem = problem
-        self._potential = ExactPotential(problem.budget, sharpness=sharpness)
+        self._potentials = _drawing_potentials(problem, sharpness)
         self._random = np.random.default_rng(seed)
 
     def state(self) -> str:
@@ -164,7 +237,7 @@ class Sampler:
         """Draw one network."""
         choices = draw(
             self._problem.budget,
-            lambda at, _: self._potential.values(at.slot, at.nodes, at.spent),
+            lambda at, _: np.sum([item.values(at.slot, at.nodes, at.spent) for item in self._potentials], axis=0),
             1,
             self._random,
         )[0]

@@ -22,10 +22,12 @@ from nas.environment import SearchEnvironment
 from nas.errors import SettingsError
 from nas.layers import network_layers
 from nas.network import Network
+from nas.primary import primary_source
 from nas.problem import ControllerName, Problem, Sampler, make_controller, pose
 from nas.quality import accuracy_of
 from nas.search import Record, best_record, finalists, search
-from nas.settings import RunSettings, check_settings
+from nas.settings import RunSettings, check_settings, goals_of
+from nas.signals import CountedSignal
 from nas.space import Architecture, Space
 from nas.spaces import make_space
 from nas.train import Advance, reproducible, train_alone
@@ -66,8 +68,8 @@ class Outcome:
     records: tuple[Record, ...]
     finalists: tuple[Finalist, ...]
     """Best by shared weights first."""
-    manual_latency_ms: float
-    """Predicted latency of the backbone by hand."""
+    signals: tuple[CountedSignal, ...]
+    """The costs that records have, in their order."""
 
     @property
     def winner(self) -> Finalist:
@@ -98,7 +100,7 @@ def prepare(settings: RunSettings, predictor: Predictor) -> Prepared:
     check_settings(settings)
     source = data_source(settings.data)
     space = make_space(settings.space, image=source.image, classes=source.classes)
-    problem = pose(space, predictor, device_setting(settings.device), settings.limit)
+    problem = pose(space, predictor, device_setting(settings.device), goals_of(settings))
     return Prepared(settings=settings, problem=problem, data=source.load(settings.seed))
 
 
@@ -121,17 +123,29 @@ def conduct(prepared: Prepared, stage: Stage, workspace: Workspace | None = None
     """
     settings, problem = prepared.settings, prepared.problem
     with reproducible(settings.seed, settings.threads):
-        source_of_accuracy = share_weights(prepared, stage, workspace)
-        records = ask(prepared, source_of_accuracy, stage, workspace)
-        best = finalists(records, settings.finalists)
+        other_than_accuracy = primary_source(problem)
+        source = other_than_accuracy or share_weights(prepared, stage, workspace)
+        records = ask(prepared, source, stage, workspace)
+        # Training alone judges accuracy: where something else is asked for, the search itself has found the winner.
+        best = finalists(records, 1 if other_than_accuracy else settings.finalists)
         if not best:
             raise SettingsError(
                 f"None of the {len(records)} networks that {settings.controller} asked about keeps the limits. Give it "
                 "--assist mask, a higher --budget, or another --limit."
             )
         trained = train_finalists(prepared, best, stage, workspace)
-    manual = problem.budget.costs(choices_of(problem.space, problem.space.manual()))[0]
-    return Outcome(settings=settings, space=problem.space, records=records, finalists=trained, manual_latency_ms=manual)
+    return Outcome(
+        settings=settings, space=problem.space, records=records, finalists=trained, signals=counted_signals(problem)
+    )
+
+
+def counted_signals(problem: Problem) -> tuple[CountedSignal, ...]:
+    """List the costs that are counted, and what the backbone by hand costs."""
+    manual = problem.budget.costs(choices_of(problem.space, problem.space.manual()))
+    return tuple(
+        CountedSignal(name=signal.name, unit=signal.unit, limit=signal.limit, manual=cost)
+        for signal, cost in zip(problem.budget.signals, manual, strict=True)
+    )
 
 
 def share_weights(prepared: Prepared, stage: Stage, workspace: Workspace | None = None) -> SharedWeightsAccuracy:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from importlib import metadata
@@ -18,8 +18,9 @@ from typing import Any
 
 from nas.errors import ResumeError, SettingsError
 from nas.settings import DEFAULT_DATA, RunSettings, usual_settings
-from nas.signals import Limit, parse_limit
+from nas.signals import ACCURACY, Limit, parse_limits
 from nas.spaces import space_sha256
+from nas.user_signal import signal_names
 from parsers.device_config import DeviceConfig, load_device_config
 from parsers.toml_table import TomlTable
 
@@ -30,7 +31,7 @@ DEFAULT_MODEL = "models/default"
 
 _LIBRARIES = ("autocomet", "torch", "numpy", "onnxruntime")
 _NOT_SETTINGS = frozenset({"schema", "versions"})
-_FLAGS = MappingProxyType({"device": "tier or --device-config", "limits": "limit"})
+_FLAGS = MappingProxyType({"device": "tier or --device-config", "limits": "limit", "signals": "signal"})
 """Flags that are not called as their keys."""
 
 
@@ -42,6 +43,11 @@ class RunOptions:
     """Name of a tier or phone, or path of its TOML."""
     limits: tuple[str, ...] | None = None
     """As ``latency=25ms``."""
+    primary: str | None = None
+    secondary: tuple[str, ...] | None = None
+    confidence: float | None = None
+    signals: tuple[str, ...] | None = None
+    """As ``module:function``."""
     space: str | None = None
     data: str | None = None
     controller: str | None = None
@@ -77,7 +83,7 @@ def settings_of(options: RunOptions) -> RunSettings:
     if options.device is None:
         raise SettingsError("Name one device: --tier flagship, or --device-config with a phone's name or TOML file.")
     device = load_device_config(options.device)
-    usual = usual_settings(device, _limit(options.limits or (), device), options.data or DEFAULT_DATA)
+    usual = usual_settings(device, _limits(options, device), options.data or DEFAULT_DATA)
     said = {
         item.name: value
         for item in fields(RunOptions)
@@ -94,7 +100,7 @@ def settings_of(options: RunOptions) -> RunSettings:
 
 
 _PLAIN = frozenset(item.name for item in fields(RunOptions)) & frozenset(item.name for item in fields(RunSettings))
-_PLAIN -= {"device"}
+_PLAIN -= {"device", "limits"}
 """Options that are settings as they stand."""
 
 
@@ -116,7 +122,7 @@ def complete(options: RunOptions) -> RunOptions:
     return replace(
         options,
         **plain,
-        limits=(f"{settings.limit.target}={settings.limit.value!r}{settings.limit.unit}",),
+        limits=tuple(map(str, settings.limits)),
         shared_epochs=float(settings.shared.epochs),
         tuning_epochs=float(settings.tuning.epochs),
         alone_epochs=float(settings.alone.epochs),
@@ -128,7 +134,7 @@ def run_toml(options: RunOptions) -> str:
     """Write a search's file: all options, then the versions it began with."""
     said = complete(options)
     tables: Mapping[str, Mapping[str, object]] = {
-        "": {"schema": SCHEMA, **{item.name: getattr(said, item.name) for item in fields(said)}},
+        "": {"schema": SCHEMA, **{name: value for name, value in _plain(said) if value not in (None, ())}},
         "versions": versions(model_of(options), said.space or ""),
     }
     lines = []
@@ -137,6 +143,10 @@ def run_toml(options: RunOptions) -> str:
         # A JSON string, number or list of them is a TOML one, too.
         lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "\n".join(lines) + "\n"
+
+
+def _plain(options: RunOptions) -> Iterator[tuple[str, object]]:
+    return ((item.name, getattr(options, item.name)) for item in fields(options))
 
 
 def versions(model: Path, space: str) -> dict[str, str]:
@@ -217,14 +227,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is no TOML: {exc}. Correct the file.") from exc
 
 
-def _limit(written: tuple[str, ...], device: DeviceConfig) -> Limit:
-    limits = [parse_limit(text) for text in written]
-    if len(limits) > 1:
-        raise SettingsError(f"latency has {len(limits)} limits: {', '.join(written)}. Give one.")
-    if limits:
-        return limits[0]
-    if device.latency_limit_ms is None:
+def _limits(options: RunOptions, device: DeviceConfig) -> tuple[Limit, ...]:
+    """Read the limits; the device's own on latency holds where nothing else is said of it."""
+    limits = parse_limits(options.limits or (), signal_names(options.signals or ()))
+    if device.latency_limit_ms is not None and all(limit.target != "latency" for limit in limits):
+        return (Limit(target="latency", value=device.latency_limit_ms), *limits)
+    if not limits and not options.secondary and (options.primary or ACCURACY) == ACCURACY:
         raise SettingsError(
             f"{device.name} has no latency_limit_ms. Say how long a network may take: --limit latency=25ms."
         )
-    return Limit(target="latency", value=device.latency_limit_ms)
+    return limits

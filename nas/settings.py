@@ -9,10 +9,12 @@ from nas.controllers.assistance import Assist
 from nas.controllers.comet import EpsilonRule, Shaping
 from nas.data import data_label, data_source
 from nas.errors import SettingsError
+from nas.goals import Goals, check_confidence, check_primary
 from nas.problem import ControllerName, PotentialName, check_names
 from nas.schedule import MNIST_5K_SCHEDULES, Schedule
-from nas.signals import Limit
+from nas.signals import ACCURACY, Limit, check_signals
 from nas.spaces import make_space, space_label
+from nas.user_signal import load_user_signals, signal_names
 from parsers.device_config import DeviceConfig
 
 DEFAULT_DATA = "mnist-5k"
@@ -23,7 +25,16 @@ class RunSettings:
     """Everything that decides a search; the same settings give the same search on the same machine."""
 
     device: DeviceConfig
-    limit: Limit
+    limits: tuple[Limit, ...]
+    """What no network may cost."""
+    primary: str = ACCURACY
+    """What is maximised: accuracy, a signal of the user's, or the inverse of a cost."""
+    secondary: tuple[str, ...] = ()
+    """Costs that shape the search; none named are those that are limited."""
+    confidence: float = 0.0
+    """The share of networks that are to keep a limit once they are measured; 0 takes predictions as they are."""
+    signals: tuple[str, ...] = ()
+    """The user's own, each as ``module:function``."""
     space: str = "mobilenetv2"
     data: str = DEFAULT_DATA
     controller: str = ControllerName.COMET
@@ -50,7 +61,7 @@ class RunSettings:
     """Of torch."""
 
 
-def usual_settings(device: DeviceConfig, limit: Limit, data: str) -> RunSettings:
+def usual_settings(device: DeviceConfig, limits: tuple[Limit, ...], data: str) -> RunSettings:
     """Give what is usual where nothing else is said: how long networks learn hangs on how many images there are.
 
     Raises:
@@ -58,7 +69,7 @@ def usual_settings(device: DeviceConfig, limit: Limit, data: str) -> RunSettings
     """
     usual = data_source(data).schedules
     return RunSettings(
-        device=device, limit=limit, data=data, shared=usual.shared, tuning=usual.tuning, alone=usual.alone
+        device=device, limits=limits, data=data, shared=usual.shared, tuning=usual.tuning, alone=usual.alone
     )
 
 
@@ -66,11 +77,12 @@ def check_settings(settings: RunSettings) -> None:
     """Refuse what cannot be before anything is computed.
 
     Raises:
-        SettingsError: a budget below 1, an unknown controller or a way of it that is not known.
+        SettingsError: a budget below 1, an unknown signal, an unknown controller or a way of it that is not known.
         DataError: an unknown data set.
         SpaceError: an unknown space.
     """
     check_names(settings.controller, settings.potential)
+    check_goals(settings)
     for option, name, known in (
         ("assist", settings.assist, Assist),
         ("epsilon", settings.epsilon, EpsilonRule),
@@ -79,7 +91,12 @@ def check_settings(settings: RunSettings) -> None:
         if name not in set(known):
             raise SettingsError(f"No --{option} {name!r}. Known: {', '.join(known)}.")
     source = data_source(settings.data)
-    make_space(settings.space, image=source.image, classes=source.classes)
+    space = make_space(settings.space, image=source.image, classes=source.classes)
+    if space.task is not source.task:
+        raise SettingsError(
+            f"{settings.space} is a space for {space.task}, and {settings.data} a data set for {source.task}. "
+            "Give another --space or another --data."
+        )
     if settings.budget < 1:
         raise SettingsError(f"A budget of {settings.budget} accuracy queries finds nothing. Give --budget 1 or more.")
     if settings.patience < 0:
@@ -90,12 +107,40 @@ def check_settings(settings: RunSettings) -> None:
         raise SettingsError(f"{settings.finalists} finalists leave no winner. Give --finalists 1 or more.")
 
 
+def check_goals(settings: RunSettings) -> None:
+    """Refuse goals that cannot be; nothing of the user's is loaded yet.
+
+    Raises:
+        SettingsError: a signal that nobody knows, or a confidence outside [0, 1).
+    """
+    own = signal_names(settings.signals)
+    check_signals([limit.target for limit in settings.limits], own, option="--limit")
+    check_signals(settings.secondary, own, option="--secondary")
+    check_primary(settings.primary, own)
+    check_confidence(settings.confidence)
+
+
+def goals_of(settings: RunSettings) -> Goals:
+    """Say what is asked of networks, the user's signals loaded.
+
+    Raises:
+        SettingsError: a function that is not there, or what :func:`check_goals` refuses.
+    """
+    return Goals(
+        limits=settings.limits,
+        primary=settings.primary,
+        secondary=settings.secondary,
+        confidence=settings.confidence,
+        own=load_user_signals(settings.signals),
+    )
+
+
 def search_name(settings: RunSettings, model: Path) -> str:
     """Name a search's folder by what decides it; what is as usual is left out.
 
     The same settings have the same name, and other settings another one.
     """
-    usual = usual_settings(settings.device, settings.limit, settings.data)
+    usual = usual_settings(settings.device, settings.limits, settings.data)
     parts = [
         settings.device.name,
         space_label(settings.space),
@@ -103,7 +148,8 @@ def search_name(settings: RunSettings, model: Path) -> str:
         settings.controller,
         f"seed{settings.seed}",
     ]
-    limit = settings.limit
+    as_usual_ms = settings.device.latency_limit_ms
+    limits = [limit for limit in settings.limits if (limit.target, limit.value) != ("latency", as_usual_ms)]
     said: tuple[tuple[str, object, object], ...] = (
         ("", settings.assist, usual.assist),
         ("", settings.potential, usual.potential),
@@ -111,7 +157,11 @@ def search_name(settings: RunSettings, model: Path) -> str:
         ("", settings.shaping, usual.shaping),
         ("budget", settings.budget, usual.budget),
         ("patience", settings.patience, usual.patience),
-        (limit.target, f"{limit.value:g}{limit.unit}", f"{settings.device.latency_limit_ms or 0:g}ms"),
+        ("", "-".join(f"{limit.target}{limit.value:g}{limit.unit}" for limit in limits), ""),
+        ("", settings.primary, usual.primary),
+        ("by-", "-".join(settings.secondary), ""),
+        ("confidence", f"{settings.confidence:g}", f"{usual.confidence:g}"),
+        ("with-", "-".join(signal_names(settings.signals)), ""),
         ("shared", f"{settings.shared.epochs:g}", f"{usual.shared.epochs:g}"),
         ("tuning", f"{settings.tuning.epochs:g}", f"{usual.tuning.epochs:g}"),
         ("finalists", settings.finalists, usual.finalists),

@@ -51,6 +51,18 @@ class Limit:
         return f"{self.target}={self.value!r}{self.unit}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedSignal:
+    """A cost that a search counted."""
+
+    name: str
+    unit: str
+    limit: float | None
+    """In the unit."""
+    manual: float
+    """What the backbone by hand costs."""
+
+
 def parse_limit(text: str, own: Collection[str] = ()) -> Limit:
     """Read ``latency=25ms``, ``energy=3mJ``, ``macs=3M``, ``throughput=40/s`` (a unit may be left out).
 
@@ -88,13 +100,14 @@ def parse_limits(written: Sequence[str], own: Collection[str] = ()) -> tuple[Lim
     Raises:
         SettingsError: see :func:`parse_limit`; or two limits on one cost.
     """
-    limits: dict[str, Limit] = {}
-    for text in written:
-        limit = parse_limit(text, own)
-        if limit.target in limits:
-            raise SettingsError(f"{limit.target} has more than one limit: {', '.join(written)}. Give one.")
-        limits[limit.target] = limit
-    return tuple(limits.values())
+    found: dict[str, list[str]] = {}
+    limits = [parse_limit(text, own) for text in written]
+    for limit, text in zip(limits, written, strict=True):
+        found.setdefault(limit.target, []).append(text)
+    for target, texts in found.items():
+        if len(texts) > 1:
+            raise SettingsError(f"{target} has {len(texts)} limits: {', '.join(texts)}. Give one.")
+    return tuple(limits)
 
 
 def check_signals(names: Sequence[str], own: Collection[str], *, option: str) -> None:

@@ -258,7 +258,7 @@ def tiny_settings() -> RunSettings:
     """A search that takes a second or two in the tiny world."""
     return RunSettings(
         device=load_device_config("low"),
-        limit=Limit(target="latency", value=15.0),
+        limits=(Limit(target="latency", value=15.0),),
         space="small",
         data="stripes",
         budget=8,

@@ -10,9 +10,12 @@ import pytest
 from nas.history import TIMING_COLUMNS, write_front, write_history
 from nas.layers import network_layers
 from nas.search import Record
+from nas.signals import CountedSignal
 from nas.space import Space, architecture_from_json, architecture_to_json
 from nas.trellis import choices_of
 from parsers.roofline import macs
+
+SIGNALS = (CountedSignal(name="latency", unit="ms", limit=15.0, manual=16.0),)
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def records(small_space: Space) -> list[Record]:
 
 
 def test_a_history_is_read_back_as_it_was_written(records: list[Record], small_space: Space, tmp_path: Path):
-    write_history(records, small_space, tmp_path / "history.parquet")
+    write_history(records, small_space, SIGNALS, tmp_path / "history.parquet")
 
     table = pq.read_table(tmp_path / "history.parquet")
     architectures = [architecture_from_json(text, small_space) for text in table.column("architecture").to_pylist()]
@@ -65,7 +68,7 @@ def test_a_history_is_read_back_as_it_was_written(records: list[Record], small_s
 def test_a_history_says_which_space_and_which_version_it_is_of(
     records: list[Record], small_space: Space, tmp_path: Path
 ):
-    write_history(records, small_space, tmp_path / "history.parquet")
+    write_history(records, small_space, SIGNALS, tmp_path / "history.parquet")
 
     metadata = pq.read_schema(tmp_path / "history.parquet").metadata
     assert metadata == {b"autocomet.schema_version": b"1", b"autocomet.space": b"small"}
@@ -83,7 +86,7 @@ def test_a_controller_that_weighs_nothing_leaves_its_columns_null(small_space: S
         seconds=0.1,
     )
 
-    write_history([record], small_space, tmp_path / "history.parquet")
+    write_history([record], small_space, SIGNALS, tmp_path / "history.parquet")
 
     table = pq.read_table(tmp_path / "history.parquet")
     assert table.column("epsilon").to_pylist() == table.column("delta").to_pylist() == [None]
@@ -103,7 +106,7 @@ def test_the_front_as_csv_has_one_line_per_network_by_rising_latency(
         seconds=0.1,
     )
 
-    write_front([*records, better], small_space, tmp_path / "front.csv")
+    write_front([*records, better], small_space, SIGNALS, tmp_path / "front.csv")
 
     with (tmp_path / "front.csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.reader(file))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -9,9 +10,9 @@ import pytest
 
 from nas.plots import plot_front, plot_learning_curve
 from nas.search import Record
-from nas.signals import Limit
+from nas.signals import CountedSignal
 
-LIMIT = Limit(target="latency", value=24.0)
+LATENCY = CountedSignal(name="latency", unit="ms", limit=24.0, manual=30.0)
 
 
 def records(epsilon: float | None) -> list[Record]:
@@ -43,7 +44,7 @@ ORANGE, BLUE, GREY = 0xD95F02, 0x2F6DB3, 0x9AA3AD
 def test_the_front_shows_the_winner_the_limit_and_the_front(tmp_path: Path):
     seen = records(0.5)
 
-    plot_front(seen, seen[0], LIMIT, 30.0, "a search", tmp_path / "front.png")
+    plot_front(seen, seen[0], LATENCY, "a search", tmp_path / "front.png")
 
     assert {ORANGE, BLUE} <= colours(tmp_path / "front.png")
 
@@ -59,7 +60,7 @@ def test_the_learning_curve_shows_epsilon_only_where_a_controller_has_one(epsilo
 
 @pytest.mark.parametrize("few", [records(None)[:1], records(0.9)[:1]])
 def test_a_search_of_one_query_is_drawn_too(few: Sequence[Record], tmp_path: Path):
-    plot_front(few, few[0], LIMIT, 1000.0, "one", tmp_path / "front.png")
+    plot_front(few, few[0], replace(LATENCY, manual=1000.0), "one", tmp_path / "front.png")
     plot_learning_curve(few, "one", tmp_path / "curve.png")
 
     assert GREY in colours(tmp_path / "curve.png")

@@ -50,7 +50,7 @@ def test_a_search_asks_once_about_each_of_its_networks_and_every_one_keeps_the_l
 
     assert len(records) == tiny_outcome.settings.budget
     assert len({record.choices for record in records}) == len(records)
-    assert all(record.cost <= tiny_outcome.settings.limit.value for record in records)
+    assert all(record.cost <= tiny_outcome.settings.limits[0].value for record in records)
 
 
 def test_the_finalists_are_the_best_records_trained_alone_and_the_best_of_them_wins(
@@ -127,7 +127,7 @@ def test_a_rival_without_assistance_asks_beyond_the_limit_too_and_only_what_keep
 @pytest.mark.usefixtures("tiny_world")
 def test_a_search_that_found_nothing_within_the_limit_says_what_to_do(tiny_settings: RunSettings, predictor):
     limit = Limit(target="latency", value=9.01)
-    settings = dataclasses.replace(tiny_settings, controller="random", assist="none", budget=2, limit=limit)
+    settings = dataclasses.replace(tiny_settings, controller="random", assist="none", budget=2, limits=(limit,))
 
     with pytest.raises(SettingsError, match="None of the 2 networks that random asked about keeps the limits"):
         run(settings, predictor, Stages())
@@ -170,7 +170,7 @@ def test_the_learned_potential_searches_too(tiny_settings: RunSettings, predicto
     outcome = run(dataclasses.replace(tiny_settings, potential="learned", budget=3), predictor, Stages())
 
     assert len(outcome.records) == 3
-    assert all(record.cost <= tiny_settings.limit.value for record in outcome.records)
+    assert all(record.cost <= tiny_settings.limits[0].value for record in outcome.records)
 
 
 @pytest.mark.parametrize(
@@ -201,19 +201,19 @@ def test_a_limit_that_cannot_be_met_is_found_before_any_training(tiny_settings: 
     stages = Stages()
 
     with pytest.raises(InfeasibleError, match="the lowest possible is 9"):
-        run(dataclasses.replace(tiny_settings, limit=Limit(target="latency", value=1.0)), predictor, stages)
+        run(dataclasses.replace(tiny_settings, limits=(Limit(target="latency", value=1.0),)), predictor, stages)
 
     assert stages.seen == []
 
 
 def test_a_search_is_named_by_what_is_unusual_about_it(tiny_settings: RunSettings):
     device = tiny_settings.device
-    usual = RunSettings(device=device, limit=Limit(target="latency", value=device.latency_limit_ms))
+    usual = RunSettings(device=device, limits=(Limit(target="latency", value=device.latency_limit_ms),))
     other = dataclasses.replace(
         usual,
         budget=7,
         seed=3,
-        limit=Limit(target="latency", value=20.0),
+        limits=(Limit(target="latency", value=20.0),),
         potential="learned",
         shared=Schedule(epochs=1),
         alone=Schedule(epochs=2),

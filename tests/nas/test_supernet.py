@@ -7,6 +7,7 @@ import torch
 from metamodel.interface import Predictor, Setting
 from nas.accuracy import SharedWeightsAccuracy, recalibrate, train_shared_weights
 from nas.data import Data
+from nas.goals import Goals
 from nas.problem import Problem, Sampler, pose
 from nas.schedule import Schedule
 from nas.signals import Limit
@@ -17,7 +18,7 @@ from nas.supernet import SuperNetwork
 
 @pytest.fixture(scope="module")
 def problem(small_space: Space, predictor: Predictor, setting: Setting) -> Problem:
-    return pose(small_space, predictor, setting, Limit(target="latency", value=17.0))
+    return pose(small_space, predictor, setting, Goals(limits=(Limit(target="latency", value=17.0),)))
 
 
 @pytest.fixture(scope="module")
