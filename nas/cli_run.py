@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.cli_common import JsonOption
+from nas.cli_common import DATA_HELP, JsonOption, load_model
 from nas.errors import ResumeError, SettingsError
 from parsers.console import progress, tell
 
 if TYPE_CHECKING:
-    from metamodel.interface import Predictor
     from nas.run_file import RunOptions
     from nas.workspace import Workspace
 
@@ -27,7 +26,7 @@ def run_search_command(
     ] = None,
     space: Annotated[str | None, typer.Option("--space", help="Search space; else mobilenetv2.")] = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="mnist-5k, fashion-mnist or fashion-mnist:FOLDER; else mnist-5k.")
+        str | None, typer.Option("--data", help=f"{DATA_HELP[:-1]}; else mnist-5k.")
     ] = None,
     controller: Annotated[
         str | None,
@@ -89,17 +88,17 @@ def run_search_command(
         Path | None, typer.Option("--model", help="Folder of the predictor, from 'metamodel fit'; else models/default.")
     ] = None,
     shared_epochs: Annotated[
-        int | None, typer.Option("--shared-epochs", min=1, help="How long the weight-sharing network is trained.")
+        float | None, typer.Option("--shared-epochs", min=0.01, help="How long the weight-sharing network is trained.")
     ] = None,
     tuning_epochs: Annotated[
-        int | None,
-        typer.Option("--tuning-epochs", min=0, help="How long a path's weights are tuned before it is judged."),
+        float | None,
+        typer.Option("--tuning-epochs", min=0.0, help="How long a path's weights are tuned before it is judged."),
     ] = None,
     finalists: Annotated[
         int | None, typer.Option("--finalists", help="How many of the best are trained alone to find the winner.")
     ] = None,
     alone_epochs: Annotated[
-        int | None, typer.Option("--alone-epochs", min=1, help="How long every finalist is trained alone.")
+        float | None, typer.Option("--alone-epochs", min=0.01, help="How long every finalist is trained alone.")
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Of torch; else 1.")] = None,
     config: Annotated[
@@ -177,7 +176,7 @@ def run_search(said: RunOptions, *, config: Path | None, output: Path | None, re
         return output
     if workspace.begun and not fresh:
         check_versions(workspace.run_file)
-    prepared = prepare(settings, _predictor(model_of(said)))
+    prepared = prepare(settings, load_model(model_of(said)))
     if fresh:
         workspace.discard()
     with workspace.opened(run_toml(said)):
@@ -216,16 +215,6 @@ def _device(tier: str | None, device_config: str | None) -> str | None:
     if tier is not None and device_config is not None:
         raise SettingsError("Name one device: --tier flagship, or --device-config with a phone's name or TOML file.")
     return tier or device_config
-
-
-def _predictor(folder: Path) -> Predictor:
-    from metamodel.interface import MetamodelError, load_predictor
-    from nas.errors import PredictorError
-
-    try:
-        return load_predictor(folder)
-    except MetamodelError as exc:
-        raise PredictorError(str(exc)) from exc
 
 
 def _print_search(folder: Path, *, as_json: bool) -> None:
