@@ -94,7 +94,7 @@ def test_the_same_command_twice_gives_the_same_history_but_for_its_timings(
         ([], "Name one device: --tier flagship"),
         (["--tier=low", "--device-config=mid"], "Name one device: --tier flagship"),
         (["--tier=low", "--space=resnet"], "No search space 'resnet'. Known: "),
-        (["--tier=low", "--data=imagenet"], "No data set 'imagenet'. Known: fashion-mnist, mnist-5k."),
+        (["--tier=low", "--data=imagenet"], "No data set 'imagenet'. Known: coco, coco-largest, fashion-mnist, images, "),
         (["--tier=low", "--controller=magic"], "No controller 'magic'. Known: comet, "),
         (["--tier=low", "--potential=magic"], "No potential 'magic'. Known: exact, learned, online."),
         (["--tier=low", "--budget=0"], "A budget of 0 accuracy queries finds nothing. Give --budget 1 or more."),
