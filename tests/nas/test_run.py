@@ -183,7 +183,7 @@ def test_the_learned_potential_searches_too(tiny_settings: RunSettings, predicto
         ({"epsilon": "magic"}, SettingsError, r"No --epsilon 'magic'\. Known: co-regulated, constant\."),
         ({"shaping": "magic"}, SettingsError, r"No --shaping 'magic'\. Known: policy, update, both\."),
         ({"patience": -1}, SettingsError, r"A patience of -1 queries cannot be\."),
-        ({"data": "imagenet"}, DataError, r"No data set 'imagenet'\. Known: fashion-mnist, mnist-5k\."),
+        ({"data": "imagenet"}, DataError, r"No data set 'imagenet'\. Known: coco, coco-largest, fashion-mnist, "),
         ({"space": "resnet"}, SpaceError, r"No search space 'resnet'\. Known: .*mobilenetv2"),
     ],
 )
