@@ -22,7 +22,7 @@ class Goals:
     primary: str = ACCURACY
     """Accuracy, a cost (the lower, the better), or a signal of the user's (the higher, the better)."""
     secondary: tuple[str, ...] = ()
-    """Costs that have a shaping potential; none named are those that are limited."""
+    """Costs that are to have a shaping potential; see :attr:`shaping` for none."""
     confidence: float = 0.0
     """The share of networks that are to keep a limit once they are measured; 0 takes predictions as they are."""
     own: tuple[UserSignal, ...] = ()
@@ -42,8 +42,15 @@ class Goals:
 
     @property
     def shaping(self) -> tuple[str, ...]:
-        """The costs that have a potential."""
-        return self.secondary or tuple(limit.target for limit in self.limits)
+        """The costs that have a potential: those named, else those that are limited.
+
+        A limit's potential asks to spend it. Where a cost is to be as low as it can, that would pull the other way, and
+        its own potential, which asks for low costs, stands in.
+        """
+        limited = tuple(limit.target for limit in self.limits)
+        if self.secondary or self.primary not in UNITS:
+            return self.secondary or limited
+        return () if self.primary in limited else (self.primary,)
 
     def counted(self, predicted: Collection[str]) -> tuple[str, ...]:
         """Name all costs that are counted, in a fixed order; latency is, wherever it is known.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metamodel.correction import Correction, between_bytes, fit_corrections
+from metamodel.correction import Correction, between_bytes, fit_corrections, upper_factor
 from metamodel.features import evicted_mb
 from metamodel.rows import Reject, select_rows
 from parsers.schema import Origin, Scope
@@ -257,3 +257,26 @@ def test_fewer_than_nine_networks_have_no_conformal_factor(bench, published):
     (correction,) = fit_corrections(select_rows([bench.frame(rows)]), no_prediction, np.ones(8))
 
     assert correction.network_factor is None
+
+
+def test_the_upper_factor_is_one_sided_and_for_any_level_that_the_networks_are_enough_for(bench, published):
+    # 19 networks that take 0.5, 0.55, … 1.4 times what is predicted of them without them.
+    walls = [0.5 + 0.05 * number for number in range(19)]
+    rows = [
+        row for number, wall in enumerate(walls) for row in published(f"net-{number}", bench.layers(1), [1.0], wall)
+    ]
+    (correction,) = fit_corrections(select_rows([bench.frame(rows)]), no_prediction, np.ones(19))
+    ratios = sorted(fit.wall_ms / fit.unseen_ms for fit in correction.networks)
+
+    assert upper_factor(correction, 0.9) == pytest.approx(max(1.0, ratios[17]))
+    assert upper_factor(correction, 0.95) == pytest.approx(max(1.0, ratios[18]))
+    assert upper_factor(correction, 0.96) is None
+    assert upper_factor(correction, 0.1) == 1.0
+
+
+def test_without_networks_predicted_without_them_there_is_no_upper_factor(bench, published):
+    rows = [row for number in range(20) for row in published(f"net-{number}", bench.layers(1), [1.0], 1.5)]
+
+    (correction,) = fit_corrections(select_rows([bench.frame(rows)]), no_prediction)
+
+    assert upper_factor(correction, 0.9) is None

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metamodel.correction import between_bytes
-from metamodel.interface import Predictor, Setting, load_predictor
+from metamodel.correction import Correction, between_bytes
+from metamodel.interface import Predictor, Setting, load_predictor, network_factor
 from metamodel.predictor import TrainedPredictor
 
 
@@ -167,3 +167,39 @@ def test_a_networks_interval_is_by_the_devices_own_factor_where_it_has_one(lab_a
 
     assert own.latency_interval_ms == pytest.approx((own.latency_ms / 1.5, own.latency_ms * 1.5))
     assert elsewhere.latency_interval_ms is None
+
+
+def test_a_networks_factor_is_that_of_measured_networks_else_the_upper_end_of_its_interval(
+    lab_artefact, bench, setting
+):
+    (correction,) = lab_artefact.manifest.corrections
+    seen = correction.networks[0]
+    measured = tuple(
+        replace(seen, network=f"net-{number}", wall_ms=1.0 + number / 10, unseen_ms=1.0) for number in range(19)
+    )
+    many = replace(correction, networks=measured, network_factor=3.0)
+    few = replace(correction, network_factor=1.5)
+    layers = bench.layers(3)
+
+    def factor(fit: Correction, level: float, target: str = "latency") -> float | None:
+        manifest = replace(lab_artefact.manifest, corrections=(fit,))
+        predictor = TrainedPredictor(replace(lab_artefact, manifest=manifest))
+        return network_factor(predictor, target, level, layers, setting)
+
+    assert factor(many, 0.9) == pytest.approx(2.7)
+    assert factor(many, 0.95) == pytest.approx(2.8)
+    assert factor(few, 0.9) == pytest.approx(1.5)
+    assert factor(few, 0.95) is None
+    assert factor(correction, 0.9) is None
+    assert factor(many, 0.9, "energy") is None
+    assert network_factor(OnlyAddsUp(), "latency", 0.9, layers, setting) is None
+
+
+class OnlyAddsUp:
+    """A predictor that does not know how far off it is."""
+
+    targets: tuple[str, ...] = ("latency",)
+
+    def predict_layers(self, layers, setting): ...
+
+    def predict_network(self, layers, setting): ...
