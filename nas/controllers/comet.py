@@ -34,6 +34,9 @@ from nas.replay import Replay, Transitions
 from nas.trellis import BoolArray, Choices, FloatArray, IntArray
 from nas.value import LEARNING_RATE, Ensemble
 
+KEPT = 1e9
+"""A logit that no other choice comes near."""
+
 
 class EpsilonRule(StrEnum):
     """How the weight of a potential changes."""
@@ -78,9 +81,11 @@ class CometSettings:
     average_weight: float = 0.1
     """Of the newest accuracy in the moving average that growth is measured against."""
     long_space: int = 10
-    """With more slots, Q learns from returns instead of its own maximum, and half of the draws edit the elite."""
-    elite: int = 5
-    """How many of the best networks are edited."""
+    """With more slots, Q learns from returns instead of its own maximum, and the best network is edited."""
+    starts: int = 10
+    """Networks of a long space that are drawn by the policy before the best one is edited."""
+    edits: int = 4
+    """Edits drawn for each one that is asked about."""
     rounds: int = 16
     """Draws that may bring nothing new before the space counts as exhausted."""
 
@@ -92,7 +97,7 @@ class CometSettings:
         """
         if not 0 < self.temperature < np.inf:
             raise SettingsError(f"A temperature of {self.temperature:g} is none. Give one above 0.")
-        for name in ("members", "draws", "batch_size", "elite", "rounds"):
+        for name in ("members", "draws", "batch_size", "starts", "edits", "rounds"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"AutoCoMET cannot search with {name} of {getattr(self, name)}. Give 1 or more.")
 
@@ -135,9 +140,14 @@ class Comet:
         return self._budget.trellis.slots > self.settings.long_space
 
     def propose(self) -> Choices | None:
-        """Screen: draw networks by the policy, and name the new one with the best Q + 0.5 sd at its last decision."""
-        for _ in range(self.settings.rounds):
-            drawn = self._draw()
+        """Screen: draw networks, and name the new one with the best Q + 0.5 sd at its last decision.
+
+        They are drawn by the policy; in a long space, once a few are known, they are edits of the best one, and drawn by
+        the policy again where those bring nothing new.
+        """
+        edits = self.settings.rounds // 2 if self._is_long and len(self._asked) >= self.settings.starts else 0
+        for round_ in range(self.settings.rounds):
+            drawn = self._edit() if round_ < edits else self._draw()
             fresh = drawn[[tuple(row) not in self._asked for row in drawn.tolist()]]
             if len(fresh):
                 q = self._q_values(self._last_afterstates(fresh))
@@ -182,9 +192,7 @@ class Comet:
         return np.asarray(self._q_values(self._afterstates(walkers, mask))[:, 0].mean(0))
 
     def _draw(self) -> IntArray:
-        edited = self.settings.draws // 2 if self._is_long and self._asked else 0
-        drawn = draw(self._budget, self._policy, self.settings.draws - edited, self._random)
-        return np.concatenate([drawn, self._edit(edited)]) if edited else drawn
+        return draw(self._budget, self._policy, self.settings.draws, self._random)
 
     def _policy(self, walkers: Walkers, mask: BoolArray) -> FloatArray:
         """π(s) = softmax(Q(s, ·)/τ + Σ ε_i Φ_i(s, ·)), written as logits."""
@@ -197,21 +205,23 @@ class Comet:
         """Give every Φ_i(s, ·), shape (n, A_t) each."""
         return [item.values(walkers.slot, walkers.nodes, walkers.spent) for item in self._potentials]
 
-    def _edit(self, n: int) -> IntArray:
-        """Draw n networks that keep the elite's choices, but for one slot and whatever no longer fits behind it."""
-        best = sorted(self._asked, key=lambda item: -self._asked[item])[: self.settings.elite]
-        parents = np.array([best[index] for index in self._random.integers(len(best), size=n)])
+    def _edit(self) -> IntArray:
+        """Draw networks that keep the best one's choices, but for one slot and whatever no longer fits behind it.
+
+        What takes their place is drawn fairly: with few queries for many slots, Q tells whole networks apart, and hardly
+        one slot's choices.
+        """
+        n = self.settings.edits
+        best = np.array(max(self._asked, key=lambda item: self._asked[item]))
         changed = self._random.integers(self._budget.trellis.slots, size=n)
 
-        def keep_parent(walkers: Walkers, mask: BoolArray) -> FloatArray:
-            logits = self._policy(walkers, mask)
-            rows = np.arange(n)
-            wanted = parents[:, walkers.slot]
-            keeps = (changed != walkers.slot) & mask[rows, wanted]
-            logits[rows[keeps], wanted[keeps]] = 1e9
+        def keep_best(walkers: Walkers, mask: BoolArray) -> FloatArray:
+            keeps = (changed != walkers.slot) & mask[:, best[walkers.slot]]
+            logits = np.zeros(mask.shape)
+            logits[keeps, best[walkers.slot]] = KEPT
             return logits
 
-        return draw(self._budget, keep_parent, n, self._random)
+        return draw(self._budget, keep_best, n, self._random)
 
     def _remember(self, choices: Choices, accuracy: float) -> None:
         """Put a network's decisions into the replay memory."""
