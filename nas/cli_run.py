@@ -153,6 +153,7 @@ def run_search(said: RunOptions, *, config: Path | None, output: Path | None, re
         NasError: settings that cannot be, a place that cannot be written, a search that cannot be gone on with.
     """
     from nas.output import write_search
+    from nas.problem import notes
     from nas.run import conduct, prepare
     from nas.run_file import check_versions, model_of, read_run_file, run_toml, settings_of
     from nas.settings import check_settings, search_name
@@ -177,6 +178,8 @@ def run_search(said: RunOptions, *, config: Path | None, output: Path | None, re
     if workspace.begun and not fresh:
         check_versions(workspace.run_file)
     prepared = prepare(settings, load_model(model_of(said)))
+    for note in notes(prepared.problem, settings.potential):
+        tell(note)
     if fresh:
         workspace.discard()
     with workspace.opened(run_toml(said)):
