@@ -7,6 +7,7 @@ import typer
 from nas import cli_space
 from nas.cli_benchmark import benchmark_command
 from nas.cli_run import run_search_command
+from nas.cli_verify import verify_command
 from nas.errors import NasError
 from parsers.console import run_command
 from parsers.errors import ParsersError
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run_search_command)
+app.command("verify")(verify_command)
 app.command("benchmark")(benchmark_command)
 app.add_typer(cli_space.app, name="space")
 

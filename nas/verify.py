@@ -1,0 +1,259 @@
+"""The search's proof: its best networks and as many random ones are measured on a device, beside what was predicted.
+
+The winner is measured as the file that ships. The others are built from their architectures with weights drawn anew: what a
+network takes does not depend on them. This module knows how a device is measured; what that means is
+:mod:`nas.verification`'s.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import onnx
+import torch
+
+from metamodel.interface import Predictor, Setting
+from nas.accuracy import recalibrate
+from nas.errors import ExportError, MeasuringError, SearchFolderError
+from nas.export import to_onnx
+from nas.finished import FinishedSearch, FoundNetwork
+from nas.layers import network_layers
+from nas.network import Network
+from nas.problem import Problem, Sampler, pose
+from nas.run import device_setting
+from nas.settings import goals_of
+from nas.space import Architecture, Space
+from nas.train import reproducible
+from nas.trellis import choices_of
+from nas.verification import Candidate, DeviceRuns, Group, NetworkRuns, Verification, compare
+from parsers.console import Advance
+from parsers.errors import ParsersError
+from parsers.evidence import read_whole_network
+from parsers.jobs import JOB_FILE, read_device
+from parsers.network import read_network
+from parsers.schema import Row, Status
+from profiler.measure import TROUBLE, Measured, Wires, measure_networks
+
+_DRAWS_PER_NETWORK = 200
+"""Draws without a new network after which a space counts as exhausted."""
+
+_LONGEST_NAME = 80
+"""Of a search, in the name of its campaign's folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How a search is verified."""
+
+    best: int = 5
+    random: int = 5
+    provider: str | None = None
+    """None takes that of the device searched for."""
+    threads: int | None = None
+    """None takes those of the device searched for."""
+    seed: int = 0
+    """Draws the random networks, and weights."""
+
+
+class Measure(Protocol):
+    """Measures networks on a device."""
+
+    def __call__(self, models: Sequence[Path], *, name: str, provider: str, threads: int) -> DeviceRuns:
+        """Measure ONNX files, each known by its stem; ``name`` is what they are measured for.
+
+        Raises:
+            MeasuringError: the device is absent, or could measure nothing.
+        """
+        ...
+
+
+def verify(search: FinishedSearch, predictor: Predictor, measure: Measure, how: How) -> Verification:
+    """Measure a search's best networks and random ones within the same limits, and compare.
+
+    Raises:
+        PredictorError, InfeasibleError: the predictor is another than the search's, or tells less.
+        SearchFolderError: the network that is to be shipped is another than the folder says.
+        MeasuringError: the device is absent, or could measure nothing.
+    """
+    device = search.settings.device
+    target = device_setting(device)
+    problem = pose(search.space, predictor, target, goals_of(search.settings))
+    candidates = choose_networks(search, problem, how)
+    with tempfile.TemporaryDirectory(prefix="nas-verify-") as folder:
+        models = write_networks(search, candidates, Path(folder), seed=how.seed)
+        runs = measure(
+            models,
+            name=f"verify-{search.folder.resolve().name[:_LONGEST_NAME]}",
+            provider=how.provider or device.provider,
+            threads=how.threads or device.threads,
+        )
+    return compare(candidates, problem.budget.signals, runs, predictor, device=device, target=target)
+
+
+def choose_networks(search: FinishedSearch, problem: Problem, how: How) -> tuple[Candidate, ...]:
+    """Choose the best networks of a search, and draw as many others from all that keep its limits."""
+
+    def candidate(name: str, group: Group, architecture: Architecture, found: FoundNetwork | None) -> Candidate:
+        return Candidate(
+            name=name,
+            group=group,
+            query=None if found is None else found.query,
+            is_winner=found == search.winner,
+            accuracy=None if found is None else found.accuracy,
+            architecture=architecture,
+            layers=network_layers(problem.space, architecture),
+            costs=problem.budget.costs(choices_of(problem.space, architecture)),
+        )
+
+    best = search.best(max(1, how.best))
+    chosen = [
+        candidate("winner" if one == search.winner else f"query-{one.query}", Group.BEST, one.architecture, one)
+        for one in best
+    ]
+    sampler, taken = Sampler(problem, seed=how.seed, sharpness=0), {one.architecture for one in best}
+    for number in range(1, how.random + 1):
+        drawn = (sampler.draw() for _ in range(_DRAWS_PER_NETWORK))
+        architecture = next((one for one in drawn if one not in taken), None)
+        if architecture is None:
+            break
+        taken.add(architecture)
+        chosen.append(candidate(f"random-{number}", Group.RANDOM, architecture, None))
+    return tuple(chosen)
+
+
+def write_networks(
+    search: FinishedSearch, candidates: Sequence[Candidate], folder: Path, *, seed: int
+) -> tuple[Path, ...]:
+    """Write an ONNX file per network, and see that its layers are those that were predicted.
+
+    Raises:
+        SearchFolderError: the file that ships is another network.
+        ExportError: a file has other layers than its architecture.
+    """
+    paths = []
+    for one in candidates:
+        path = folder / f"{one.name}.onnx"
+        if one.is_winner:
+            path.write_bytes(search.network_file.read_bytes())
+        else:
+            onnx.save(_with_any_weights(search.space, one.architecture, seed=seed), path)
+        found = Counter(part.layer.key for part in read_network(path).layers)
+        if found != Counter(layer.key for layer in one.layers):
+            if one.is_winner:
+                raise SearchFolderError(f"{search.network_file} is not the network of query {one.query}, the winner.")
+            raise ExportError(f"{one.name} has other layers as a file than as an architecture.")
+        paths.append(path)
+    return tuple(paths)
+
+
+def _with_any_weights(space: Space, architecture: Architecture, *, seed: int) -> onnx.ModelProto:
+    """Export a network whose activations are of ordinary size: denormal numbers would be slow."""
+    with reproducible(seed, threads=1):
+        network = Network(space, architecture)
+        recalibrate(network, torch.randn(8, space.image.channels, space.image.height, space.image.width))
+    return to_onnx(network.eval(), space.image)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnDevice:
+    """Measures on a device by ``profiler.measure``; fits :class:`Measure`."""
+
+    device: str
+    """``host``, or a phone's serial or address."""
+    runs: Path = Path("runs")
+    """The folder of all campaigns."""
+    processes: int = 5
+    servers: tuple[str, ...] = ()
+    """adb servers of other bench hosts."""
+    runtime: Path | None = None
+    """The ONNX Runtime for Android; None takes the one that is fetched."""
+    fresh: bool = False
+    """Measure anew what was measured before."""
+    advance: Advance
+    """Takes how many processes have ended, and a note."""
+    waiting: Callable[[], None] = lambda: None
+
+    def __call__(self, models: Sequence[Path], *, name: str, provider: str, threads: int) -> DeviceRuns:
+        """Measure ONNX files.
+
+        Raises:
+            MeasuringError: see :class:`Measure`.
+        """
+        told = -1
+
+        def tell(done: int, note: str) -> None:
+            nonlocal told
+            if done != told:
+                told = done
+                self.advance(done, note)
+
+        try:
+            measured = measure_networks(
+                models,
+                name=name,
+                device=self.device,
+                provider=provider,
+                threads=threads,
+                processes=self.processes,
+                runs=self.runs,
+                wires=Wires(servers=self.servers, runtime=self.runtime),
+                fresh=self.fresh,
+                waiting=self.waiting,
+                report=lambda seen: tell(seen.done, seen.note),
+            )
+            return _device_runs(measured)
+        except _TROUBLES as exc:
+            raise MeasuringError(str(exc)) from exc
+
+
+_TROUBLES = (TROUBLE, ParsersError)
+
+
+def _device_runs(measured: Measured) -> DeviceRuns:
+    """Sort a campaign's evidence by network.
+
+    Raises:
+        MeasuringError: there is none.
+    """
+    folder = measured.stats_path.parent
+    troubles = [*(f"{part.device}: {part.error}" for part in measured.shortfalls), *measured.rejects]
+    if not measured.rows:
+        raise MeasuringError("; ".join(troubles) or f"Nothing was measured; see {folder}.")
+    first = measured.rows[0]
+    (device_file,) = folder.glob("*/device.json")
+    record = read_device(device_file.parent)
+    networks = {}
+    for path in sorted(device_file.parent.glob(f"[!.]*/{JOB_FILE}")):
+        try:
+            whole = read_whole_network(path.parent)
+        except ParsersError:
+            continue  # a reject, which is told already
+        networks[whole.network] = NetworkRuns(
+            status=whole.status,
+            latency_ms=whole.wall_ms,
+            memory_mb=whole.run_peak_mb,
+            layers_elsewhere=_elsewhere(measured.rows, whole.network),
+            evidence=path.parent,
+        )
+    execution = first.execution
+    return DeviceRuns(
+        device=record.device,
+        kind=record.kind,
+        soc=record.soc,
+        runtime_version=first.provenance.runtime_version,
+        setting=Setting(
+            context=first.context, provider=execution.provider, threads=execution.threads, device=record.device
+        ),
+        campaign=folder,
+        networks=networks,
+        troubles=tuple(troubles),
+    )
+
+
+def _elsewhere(rows: Sequence[Row], network: str) -> int:
+    return sum(row.measurement.status is Status.FALLBACK and row.provenance.networks == (network,) for row in rows)
