@@ -192,30 +192,45 @@ def mobilenetv2_decoder(image: Image, classes: int) -> Space:
 
 def _space(image: Image, classes: int, stages: Sequence[Stage], *, stem: int, last: tuple[int, ...]) -> Space:
     encoder = stage_slots(stages, stem_channels=stem, kernel_sizes=KERNEL_SIZES, expansions=EXPANSIONS)
-    deepest = len(stages) - 1
-    encoder = tuple(replace(slot, keeps=slot.closes and slot.stage < deepest) for slot in encoder)
     widths = (*(stage.widths for stage in reversed(stages[:-1])), last)
     return Space(
         name="mobilenetv2-decoder",
         image=image,
         classes=classes,
         stem=KeepingStem(convolution=ConvolutionStem(channels=stem, stride=2)),
-        slots=(*encoder, *_levels(widths, number=len(encoder), stage=len(stages))),
+        slots=with_decoder(encoder, widths),
         head=PixelHead(),
         task=Task.SEGMENTATION,
     )
 
 
-def _levels(widths: Sequence[tuple[int, ...]], *, number: int, stage: int) -> tuple[Slot, ...]:
-    """Lay out the decoder's slots, the deepest level first; the last one looks at the image."""
+def with_decoder(
+    encoder: Sequence[Slot],
+    widths: Sequence[tuple[int, ...]],
+    kernel_sizes: Sequence[int] = DECONVOLUTION_KERNEL_SIZES,
+) -> tuple[Slot, ...]:
+    """Let an encoder keep what its stages make, and lay out a decoder behind it, the deepest level first.
+
+    Args:
+        encoder: behind a :class:`KeepingStem` that halves the image; every stage but the first halves it, too.
+        widths: of every level, as many as the encoder has stages; the last level looks at the image.
+        kernel_sizes: of the transposed convolutions.
+    """
+    deepest = encoder[-1].stage
+    kept = [replace(slot, keeps=slot.closes and slot.stage < deepest) for slot in encoder]
+    return (*kept, *_levels(widths, kernel_sizes, number=len(encoder), stage=deepest + 1))
+
+
+def _levels(
+    widths: Sequence[tuple[int, ...]], kernel_sizes: Sequence[int], *, number: int, stage: int
+) -> tuple[Slot, ...]:
+    """Lay out the decoder's slots."""
     slots = []
     for level, wide in enumerate(widths):
         skips = [skip for skip in Skip if skip is not Skip.ADD or level < len(widths) - 1]
         choices = tuple(
             Level(kernel_size=kernel, channels=channels, skip=skip, separable=separable)
-            for kernel, channels, skip, separable in itertools.product(
-                DECONVOLUTION_KERNEL_SIZES, wide, skips, (True, False)
-            )
+            for kernel, channels, skip, separable in itertools.product(kernel_sizes, wide, skips, (True, False))
         )
         slots.append(
             Slot(
@@ -225,7 +240,12 @@ def _levels(widths: Sequence[tuple[int, ...]], *, number: int, stage: int) -> tu
                 closes=True,
                 stride=1,
                 choices=choices,
-                manual=Level(kernel_size=3, channels=wide[1], skip=Skip.CONCATENATE, separable=True),
+                manual=Level(
+                    kernel_size=min(kernel_sizes),
+                    channels=sorted(wide)[len(wide) // 2],
+                    skip=Skip.CONCATENATE,
+                    separable=True,
+                ),
                 reads=f"x{stage + level}",
                 writes=f"x{stage + level + 1}",
             )

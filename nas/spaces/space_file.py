@@ -1,4 +1,4 @@
-"""A search space of the user's own in one TOML file: stem, stages, head.
+"""A search space of the user's own in one TOML file: stem, stages, and a head or a decoder.
 
 The file says what is offered; image and classes come from the data. A key that is not understood, a value of another kind
 and a choice that is none are errors that name file, stage and key: a misspelt width must not silently be another
@@ -15,13 +15,14 @@ from typing import Any, Literal
 
 from nas.errors import SpaceError
 from nas.operations import strided
-from nas.space import Block, Choice, Image, Slot, Space
+from nas.space import Block, Choice, Image, Slot, Space, Task
 from nas.spaces.convolutions import ConvolutionBlock, Form
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, InvertedResidual
+from nas.spaces.mobilenetv2_decoder import DECONVOLUTION_KERNEL_SIZES, KeepingStem, PixelHead, with_decoder
 from parsers.errors import DeviceConfigError
 from parsers.toml_table import TomlTable, read_toml
 
-KEYS = ("head", "name", "stage", "stem")
+KEYS = ("decoder", "head", "name", "stage", "stem", "task")
 _NOT_OF = {"inverted-residual": ("forms", "form"), "convolution": ("expansions", "expansion")}
 """Keys of a stage and of its manual choice that say nothing of its kind."""
 
@@ -40,6 +41,15 @@ class HeadTable:
     """``[head]``: a 1×1 convolution in front of the mean over the image."""
 
     channels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderTable:
+    """``[decoder]``: transposed convolutions that bring the image back to its size, for ``task = "segmentation"``."""
+
+    widths: tuple[int, ...]
+    """Of the last level; each other level has those of the encoder's stage at its size."""
+    kernel_sizes: tuple[int, ...] = DECONVOLUTION_KERNEL_SIZES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,19 +119,58 @@ def read_space(path: Path, image: Image, classes: int) -> Space:
         name = values.get("name", path.stem)
         if not isinstance(name, str):
             whole.fail("name", f"must be a word, not {name!r}")
-        stem, head = _part(whole, values, "stem", StemTable), _part(whole, values, "head", HeadTable)
+        task = _task(whole, values)
+        stem = _part(whole, values, "stem", StemTable)
         stages = _stages(whole, values.get("stage"))
         _check_strides(whole, image, stem, stages)
+        if task is Task.SEGMENTATION:
+            decoder = _part(whole, values, "decoder", DecoderTable)
+            _check_halvings(whole, stem, stages, decoder)
+        else:
+            head = _part(whole, values, "head", HeadTable)
     except DeviceConfigError as exc:
         raise SpaceError(str(exc).replace("the device config ", "")) from exc
+    first = ConvolutionStem(channels=stem.channels, stride=stem.stride, kernel_size=stem.kernel_size)
+    slots = _slots(stages, stem.channels)
+    if task is Task.CLASSIFICATION:
+        last = ClassifierHead(channels=head.channels)
+        return Space(name=name, image=image, classes=classes, stem=first, slots=slots, head=last)
+    levels = (*(stage.widths for stage in reversed(stages[:-1])), decoder.widths)
     return Space(
         name=name,
         image=image,
         classes=classes,
-        stem=ConvolutionStem(channels=stem.channels, stride=stem.stride, kernel_size=stem.kernel_size),
-        slots=_slots(stages, stem.channels),
-        head=ClassifierHead(channels=head.channels),
+        stem=KeepingStem(convolution=first),
+        slots=with_decoder(slots, levels, decoder.kernel_sizes),
+        head=PixelHead(),
+        task=task,
     )
+
+
+def _task(whole: TomlTable, values: dict[str, Any]) -> Task:
+    """Read what networks tell, and see that ``[head]`` or ``[decoder]`` goes with it."""
+    task = values.get("task", Task.CLASSIFICATION.value)
+    if task not in set(Task):
+        whole.fail("task", f"must be one of {', '.join(Task)}, not {task!r}")
+    other = "head" if task == Task.SEGMENTATION else "decoder"
+    if other in values:
+        whole.fail(other, f"does not go with task = {str(task)!r}")
+    return Task(task)
+
+
+def _check_halvings(whole: TomlTable, stem: StemTable, stages: Sequence[StageTable], decoder: DecoderTable) -> None:
+    """See that every level of the decoder doubles what a stage of the encoder, or the stem, has halved."""
+    if stem.stride != 2:
+        whole.fail("stem.stride", f"is {stem.stride}, but a decoder doubles the image level by level: make it 2")
+    for number, stage in enumerate(stages, start=1):
+        wanted = 1 if number == 1 else 2
+        if stage.stride != wanted:
+            whole.fail(
+                f"stage {number}: stride",
+                f"is {stage.stride}, but a decoder needs an encoder whose stages, all but the first, halve: make it {wanted}",
+            )
+    if min(decoder.kernel_sizes) < 3:
+        whole.fail("decoder.kernel_sizes", "must be 3 or more: smaller ones leave gaps where they double the image")
 
 
 def _part(whole: TomlTable, values: dict[str, Any], name: str, record: type[Any]) -> Any:
@@ -147,7 +196,7 @@ def _stages(whole: TomlTable, listed: object) -> list[StageTable]:
     return stages
 
 
-def _check_numbers(table: TomlTable, made: StemTable | HeadTable | StageTable) -> None:
+def _check_numbers(table: TomlTable, made: StemTable | HeadTable | DecoderTable | StageTable) -> None:
     """See that numbers are positive, kernels odd, and that no list has one twice."""
     for name in made.__dataclass_fields__:
         value = getattr(made, name)

@@ -138,7 +138,7 @@ def test_a_plain_block_adds_its_input_in_front_of_its_activation(own: Space):
 @pytest.mark.parametrize(
     ("before", "after", "complaint"),
     [
-        ("[stem]", "[stam]", "stam in .*own.toml is not understood. Known: head, name, stage, stem"),
+        ("[stem]", "[stam]", "stam in .*own.toml is not understood. Known: decoder, head, name, stage, stem, task"),
         ("[head]\nchannels = 8", "", r"head in .* is missing: write a table \[head\]"),
         ("[head]\nchannels = 8", "[head]", "head.channels in .* is missing"),
         ("channels = 8", "channels = 0", "head.channels in .* must be a positive whole number, not 0"),
@@ -159,6 +159,9 @@ def test_a_plain_block_adds_its_input_in_front_of_its_activation(own: Space):
         ("slots = 2\nstride = 2", "slots = 2\nstride = 0", "stage 2: stride in .* must be a positive whole number, not 0"),
         ('name = "own"', "name = 3", "name in .* must be a word, not 3"),
         ('name = "own"', "name = ", "own.toml is no TOML"),
+        ('name = "own"', 'task = "detection"', "task in .* must be one of classification, segmentation, not 'detection'"),
+        ('name = "own"', 'task = "segmentation"', "head in .* does not go with task = 'segmentation'"),
+        ("[head]", "[decoder]", "decoder in .* does not go with task = 'classification'"),
     ],
 )  # fmt: skip
 def test_what_a_file_cannot_say_is_refused_in_one_line_with_key_and_file(
@@ -172,6 +175,72 @@ def test_what_a_file_cannot_say_is_refused_in_one_line_with_key_and_file(
         make_space(str(path), image=IMAGE, classes=3)
 
     assert "\n" not in str(raised.value)
+
+
+SEGMENTING = """
+task = "segmentation"
+
+[stem]
+channels = 4
+
+[[stage]]
+kind = "inverted-residual"
+slots = 1
+widths = [4, 6]
+expansions = [1, 2]
+
+[[stage]]
+kind = "convolution"
+slots = 2
+stride = 2
+widths = [8, 12]
+forms = ["plain", "separable"]
+
+[decoder]
+widths = [2, 4]
+kernel_sizes = [5]
+"""
+
+
+def test_a_decoder_brings_the_image_back_to_its_size(tmp_path: Path):
+    path = tmp_path / "segmenting.toml"
+    path.write_text(SEGMENTING)
+    image = Image(channels=3, height=13, width=10)
+    space = make_space(str(path), image=image, classes=2)
+
+    assert [choice_label(choice) for choice in space.manual()][-2:] == [
+        "up5 c6 concatenate separable",
+        "up5 c4 concatenate separable",
+    ]
+    for member in random_members(space, 60):
+        network, written = Network(space, member).eval(), network_layers(space, member)
+
+        read = parse_network(to_onnx(network, image), name="member")
+
+        assert tuple((one.layer.type, one.layer.output_shape) for one in read.layers) == tuple(
+            (layer.type, layer.output_shape) for layer in written
+        )
+        assert read.macs == sum(map(macs, written))
+        assert network(torch.zeros(2, 3, 13, 10)).shape == (2, 2, 13, 10)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("[stem]\nchannels = 4", "[stem]\nchannels = 4\nstride = 1", "stem.stride in .* is 1, but a decoder doubles"),
+        ("slots = 1", "slots = 1\nstride = 2", "stage 1: stride in .* is 2, .* make it 1"),
+        ("stride = 2", "stride = 1", "stage 2: stride in .* is 1, .* make it 2"),
+        ("kernel_sizes = [5]", "kernel_sizes = [1]", "decoder.kernel_sizes in .* must be 3 or more"),
+        ("[decoder]\nwidths = [2, 4]\nkernel_sizes = [5]", "", r"decoder in .* is missing: write a table \[decoder\]"),
+    ],
+)
+def test_an_encoder_that_no_decoder_fits_behind_is_refused(tmp_path: Path, before: str, after: str, complaint: str):
+    path = tmp_path / "segmenting.toml"
+    assert before in SEGMENTING
+    path.write_text(SEGMENTING.replace(before, after))
+
+    with pytest.raises(SpaceError, match=complaint):
+        make_space(str(path), image=IMAGE, classes=2)
 
 
 def test_a_stage_that_strides_over_a_single_pixel_is_refused(path: Path):
