@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,6 +34,10 @@ from nas.variants import Variant, parse_variant
 
 FRONT_BUDGET = 100
 """Queries of a search for a front; fewer where the benchmark's budget is smaller."""
+
+
+Answer = Callable[[Choices], float]
+"""Gives a network's accuracy in percent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +176,13 @@ def play(table: Table, settings: BenchmarkSettings, *, controller: str, limit: f
     """Search once, until the budget is spent or nothing new is found; what was found last then stays the best."""
     seen = mispredicted(table, settings.noise, seed)
     held = limit / margin(settings.noise, settings.confidence, seed)
+    answer = _answer(table)
     asked: list[Choices] = []
     seconds: list[float] = []
-    with _alone(seed):
+    with undisturbed(seed):
         variant = settings.variant(controller)
         searcher = make_searcher(seen, variant, limit=held, seed=seed, queries=settings.budget)
-        for choices, spent in _ask(table, searcher, settings.budget):
+        for choices, spent in ask(answer, searcher, settings.budget):
             asked.append(choices)
             seconds.append(spent)
     within, budget = table.within(limit), settings.budget
@@ -203,9 +208,9 @@ def play_front(table: Table, settings: BenchmarkSettings, *, controller: str, se
 
     Where nothing new is found under a limit, its turn passes without a query.
     """
-    budget = min(FRONT_BUDGET, settings.budget)
+    budget, answer = min(FRONT_BUDGET, settings.budget), _answer(table)
     asked: list[Choices] = []
-    with _alone(seed):
+    with undisturbed(seed):
         variant = settings.variant(controller)
         limitless = variant.controller in LIMITLESS
         limits = (settings.reference.cost,) if limitless else cycled_limits(table, settings.reference)
@@ -213,7 +218,7 @@ def play_front(table: Table, settings: BenchmarkSettings, *, controller: str, se
         turn = idle = 0
         while len(asked) < budget and idle < len(limits):
             searcher.aim(limits[turn % len(limits)])
-            found = [choices for choices, _ in _ask(table, searcher, 1)]
+            found = [choices for choices, _ in ask(answer, searcher, 1)]
             asked += found
             turn, idle = turn + 1, 0 if found else idle + 1
     accuracy = np.array([table.signal[choices] for choices in asked])
@@ -231,14 +236,14 @@ def play_front(table: Table, settings: BenchmarkSettings, *, controller: str, se
 
 
 @contextlib.contextmanager
-def _alone(seed: int) -> Iterator[None]:
+def undisturbed(seed: int) -> Iterator[None]:
     """Search on one core, the same way every time."""
     _import_optimiser()
     with reproducible(seed, 1), threadpool_limits(limits=1, user_api="blas"):
         yield
 
 
-def _ask(table: Table, searcher: Searcher, queries: int) -> Iterator[tuple[Choices, float]]:
+def ask(answer: Answer, searcher: Searcher, queries: int) -> Iterator[tuple[Choices, float]]:
     """Let a controller ask about networks; yields each with the processor time that drawing and learning took, in seconds."""
     for _ in range(queries):
         begun = time.process_time()
@@ -246,10 +251,14 @@ def _ask(table: Table, searcher: Searcher, queries: int) -> Iterator[tuple[Choic
         spent = time.process_time() - begun
         if choices is None:
             return
-        accuracy = float(table.signal[choices]) / 100
+        accuracy = answer(choices) / 100
         begun = time.process_time()
         searcher.controller.learn(choices, accuracy)
         yield choices, spent + time.process_time() - begun
+
+
+def _answer(table: Table) -> Answer:
+    return lambda choices: float(table.signal[choices])
 
 
 def _has_front(table: Table, settings: BenchmarkSettings) -> bool:

@@ -1,32 +1,62 @@
-"""``nas benchmark``: controllers side by side on a table of accuracies."""
+"""``nas benchmark``: controllers side by side on a table of accuracies, or on a search space."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nas.cli_common import DEFAULT_MODEL
 from parsers.console import progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from nas.arenas import Arena
     from nas.benchmark import BenchmarkSettings
     from nas.benchmark_scores import Score
 
 
 def benchmark_command(
-    table: Annotated[
-        Path,
-        typer.Option("--table", help="An .npz file: op1, op2, …, signals in percent and costs, every network once."),
+    signal: Annotated[
+        str,
+        typer.Option(
+            "--signal",
+            help="Column of the accuracy that is searched for; of a space, module:function that gives percent.",
+        ),
     ],
-    signal: Annotated[str, typer.Option("--signal", help="Column of the accuracy that is searched for.")],
-    latency: Annotated[str, typer.Option("--latency", help="Column of the cost that is limited.")],
     limits: Annotated[
         str, typer.Option("--limits", help="As 5,8,10 in the cost's unit, or as q20,q40: what so many percent keep.")
     ],
+    table: Annotated[
+        Path | None,
+        typer.Option("--table", help="An .npz file: op1, op2, …, signals in percent and costs, every network once."),
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option("--space", help="Instead of a table: a space's name, TOML file or file.py:function.")
+    ] = None,
+    latency: Annotated[
+        str,
+        typer.Option(
+            "--latency", help="Column of the cost that is limited; without --cost-table, one of the predictor's."
+        ),
+    ] = "latency",
+    cost_table: Annotated[
+        Path | None,
+        typer.Option(
+            "--cost-table", help="What a space's layers cost: a .csv, .parquet or .json file, a row per layer."
+        ),
+    ] = None,
+    data: Annotated[str, typer.Option("--data", help="Gives a space its image size and classes.")] = "mnist-5k",
+    model: Annotated[
+        Path, typer.Option("--model", help="Folder of the predictor, for a space without --cost-table.")
+    ] = DEFAULT_MODEL,
+    device: Annotated[
+        str | None, typer.Option("--tier", "--device-config", help="What the predictor prices for: a tier or a phone.")
+    ] = None,
     report: Annotated[
         str | None, typer.Option("--report", help="Column of the accuracy reported of a pick; else --signal.")
     ] = None,
@@ -72,26 +102,31 @@ def benchmark_command(
         Path | None, typer.Option("--plots", help="Draw regret.png and learning_curve.png into this folder.")
     ] = None,
 ) -> None:
-    """Search a table with every controller under every limit, and compare what they find with the true optimum."""
+    """Search a table with every controller under every limit, and compare what they find with the true optimum.
+
+    Of a whole space (``--space``) the optimum is not known: the best that any of them finds stands in.
+    """
     from joblib import cpu_count
 
-    from nas.benchmark import BenchmarkSettings, benchmark, check_benchmark, searches
+    from nas.benchmark import BenchmarkSettings, check_benchmark
     from nas.benchmark_scores import document, scores
     from nas.controllers.assistance import Assist
     from nas.controllers.comet import CometSettings, EpsilonRule, Shaping
     from nas.errors import OutputError
     from nas.hypervolume import parse_reference
     from nas.problem import PotentialName
-    from nas.tables import load_table, parse_limits
 
     if output is not None and not output.resolve().parent.is_dir():
         raise OutputError(f"Cannot write {output}: its folder is not there. Name another file with --json.")
     if plots is not None and plots.exists() and not plots.is_dir():
         raise OutputError(f"Cannot draw into {plots}: it is no folder. Name another one with --plots.")
-    accuracies = load_table(table, signal=signal, report=report or signal, cost=latency, cost_floor=cost_floor)
+    costs = _LayerCosts(table=cost_table, model=model, device=device)
+    arena = _arena(
+        table, space, signal=signal, report=report, cost=latency, cost_floor=cost_floor, data=data, layers=costs
+    )
     settings = BenchmarkSettings(
         controllers=tuple(name.strip() for name in controllers.split(",")),
-        limits=parse_limits(limits, accuracies),
+        limits=arena.limits(limits),
         seeds=tuple(range(first_seed, first_seed + seeds)),
         budget=budget,
         assist=Assist(_known("--assist", assist, tuple(Assist))),
@@ -105,17 +140,61 @@ def benchmark_command(
         reference=parse_reference(reference),
     )
     check_benchmark(settings)
-    with progress("Searching", searches(accuracies, settings)) as advance:
-        plays = benchmark(accuracies, settings, workers=workers or cpu_count(), advance=advance)
+    with progress("Searching", arena.searches(settings)) as advance:
+        plays = arena.play(settings, workers=workers or cpu_count(), advance=advance)
     _print_scores(scores(plays), errs=noise > 0)
     if output is not None:
-        columns = {"table": table.name, "signal": signal, "report": report or signal, "cost": latency}
-        head = {"schema": 1} | columns | {"cost_floor": cost_floor} | _head(settings)
+        head = {"schema": 1} | arena.about() | _head(settings)
         _write(output, json.dumps(head | document(plays), indent=1) + "\n")
     if plots is not None:
         from nas.benchmark_plots import draw_benchmark
 
-        draw_benchmark(plays.single, f"{signal} within {latency}, {table.name}", plots)
+        draw_benchmark(plays.single, arena.title, plots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LayerCosts:
+    """Where the costs of a space's layers come from."""
+
+    table: Path | None
+    model: Path
+    device: str | None
+
+
+def _arena(
+    table: Path | None,
+    space: str | None,
+    *,
+    signal: str,
+    report: str | None,
+    cost: str,
+    cost_floor: float,
+    data: str,
+    layers: _LayerCosts,
+) -> Arena:
+    """Open what is searched."""
+    from nas.arenas import SpaceArena, TableArena
+    from nas.errors import SettingsError
+    from nas.priced_space import SpaceTask
+
+    if table is not None and space is None:
+        return TableArena(table, signal=signal, report=report or signal, cost=cost, cost_floor=cost_floor)
+    if space is None or table is not None:
+        raise SettingsError("Name one thing to search: --table FILE.npz, or --space with --signal module:function.")
+    if report is not None:
+        raise SettingsError("--report names a column of a table; of a space, the signal is reported. Leave it out.")
+    predicted = layers.table is None
+    return SpaceArena(
+        SpaceTask(
+            space=space,
+            data=data,
+            signal=signal,
+            cost=cost,
+            cost_table=layers.table,
+            model=layers.model if predicted else None,
+            device=layers.device if predicted else None,
+        )
+    )
 
 
 def _head(settings: BenchmarkSettings) -> dict[str, object]:
