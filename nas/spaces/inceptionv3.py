@@ -12,6 +12,9 @@ from nas.spaces.inception import Branches, InceptionStem, Place, Pooling, Poolin
 LARGE_IMAGE = 75
 """Pixels from which on images are looked at as ImageNet's are; below, the published stem leaves nothing of them."""
 
+MIDDLE_IMAGE = 48
+"""Pixels from which on the small stem halves images twice."""
+
 
 _POOLINGS = (Pooling.AVERAGE, Pooling.MAX)
 
@@ -111,6 +114,7 @@ _LARGE = (
 """As published; its code holds the widths that the paper leaves out."""
 
 _SMALL_STEM = (StemStep(channels=8, stride=2), StemStep(channels=8))
+_MIDDLE_STEM = (StemStep(channels=8, stride=2), StemStep(channels=8, stride=2))
 
 _SMALL = (
     Stage(blocks=(block_a(point=8, five=(4, 8), three=(4, 8), pool=8),) * 2),
@@ -119,7 +123,7 @@ _SMALL = (
     Stage(blocks=(block_d(inner=16, three=24),), stride=2),
     Stage(blocks=(block_e(point=32, split=24, before=32, pool=16),)),
 )
-"""For small images: six blocks of a tenth of the widths, and a stem that halves the image once."""
+"""For small images: six blocks of a tenth of the widths, and a stem without pools."""
 
 
 def inceptionv3(image: Image, classes: int) -> Space:
@@ -130,12 +134,14 @@ def inceptionv3(image: Image, classes: int) -> Space:
     branches never have a form in common, so that no network can be written in two ways. Images of at least
     :data:`LARGE_IMAGE` pixels a side have the published stem and widths.
     """
-    large = min(image.height, image.width) >= LARGE_IMAGE
+    side = min(image.height, image.width)
+    large = side >= LARGE_IMAGE
+    stem = _LARGE_STEM if large else _MIDDLE_STEM if side >= MIDDLE_IMAGE else _SMALL_STEM
     return Space(
         name="inceptionv3",
         image=image,
         classes=classes,
-        stem=InceptionStem(steps=_LARGE_STEM if large else _SMALL_STEM),
+        stem=InceptionStem(steps=stem),
         slots=branch_slots(_LARGE if large else _SMALL, padded=not large),
         head=PoolingHead(),
     )
