@@ -58,7 +58,7 @@ class SharedWeightsAccuracy:
     def accuracy(self, architecture: Architecture) -> float:
         """Give the share of validation images that the path gets right."""
         with reproducible(self.seed, self.threads):
-            network = channels_last(self.supernet.cut_out(architecture))
+            network = channels_last(self.supernet.cut_out(architecture)).to(self.train.device)
             if self.tuning.epochs:
                 descend(network, network.forward, self.train, self.tuning, seed=self.seed, advance=lambda *_: None)
             recalibrate(network, self.train.batch(self.calibration)[0])
@@ -101,7 +101,7 @@ def train_shared_weights(
         checkpoint: where the training is kept; it knows the stream that ``draw`` draws from.
     """
     with reproducible(seed, threads):
-        supernet = channels_last(SuperNetwork(space))
+        supernet = channels_last(SuperNetwork(space)).to(data.train.device)
         descend(
             supernet,
             lambda images: supernet(images, draw()),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +15,9 @@ from nas.errors import ResumeError, SettingsError
 from parsers.console import progress, tell
 
 if TYPE_CHECKING:
+    from nas.run import Prepared
     from nas.run_file import RunOptions
+    from nas.search import Record
     from nas.workspace import Workspace
 
 SEARCHES = Path("searches")
@@ -25,9 +29,7 @@ def run_search_command(
         str | None, typer.Option("--device-config", help="A phone's TOML: its name or its path.")
     ] = None,
     space: Annotated[str | None, typer.Option("--space", help="Search space; else mobilenetv2.")] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", help=f"{DATA_HELP[:-1]}; else mnist-5k.")
-    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help=f"{DATA_HELP[:-1]}; else mnist-5k.")] = None,
     controller: Annotated[
         str | None,
         typer.Option(
@@ -101,6 +103,12 @@ def run_search_command(
         float | None, typer.Option("--alone-epochs", min=0.01, help="How long every finalist is trained alone.")
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Of torch; else 1.")] = None,
+    torch_device: Annotated[
+        str | None, typer.Option("--torch-device", help="Where networks are trained: cpu, or a GPU as cuda; else cpu.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's event files into the search's folder.")
+    ] = False,
     config: Annotated[
         Path | None, typer.Option("--config", help="A search's run.toml: its settings, where no option says otherwise.")
     ] = None,
@@ -141,13 +149,57 @@ def run_search_command(
         finalists=finalists,
         alone_epochs=alone_epochs,
         threads=threads,
+        torch_device=torch_device,
     )
-    folder = run_search(said, config=config, output=output, resume=resume, fresh=fresh)
+    folder = run_search(
+        said,
+        config=config,
+        output=output,
+        resume=resume,
+        fresh=fresh,
+        watched=_event_files if tensorboard else _unwatched,
+    )
     _print_search(folder, as_json=as_json)
 
 
-def run_search(said: RunOptions, *, config: Path | None, output: Path | None, resume: bool, fresh: bool) -> Path:
+Watch = Callable[["Sequence[Record]"], None]
+Watched = Callable[["Prepared", Path], AbstractContextManager[Watch]]
+"""Opens what is told of every query of a search in a folder."""
+
+
+@contextmanager
+def _unwatched(_prepared: Prepared, _folder: Path) -> Iterator[Watch]:
+    yield lambda _: None
+
+
+@contextmanager
+def _event_files(prepared: Prepared, folder: Path) -> Iterator[Watch]:
+    from nas.events import FOLDER, event_files
+    from nas.signals import column_name
+
+    costs = [column_name(signal.name) for signal in prepared.problem.budget.signals]
+    with event_files(folder / FOLDER, costs) as events:
+        yield events.query
+
+
+def run_search(
+    said: RunOptions,
+    *,
+    config: Path | None,
+    output: Path | None,
+    resume: bool,
+    fresh: bool,
+    watched: Watched = _unwatched,
+) -> Path:
     """Start a search, or go on with one, and give its folder when it is finished.
+
+    Args:
+        said: settings, as flags say them.
+        config: a ``run.toml`` that says the others.
+        output: folder of the search; else one under ``searches/``.
+        resume: go on with what is there.
+        fresh: throw away what is not finished.
+        watched: who else is told of the queries.
 
     Raises:
         NasError: settings that cannot be, a place that cannot be written, a search that cannot be gone on with.
@@ -183,7 +235,9 @@ def run_search(said: RunOptions, *, config: Path | None, output: Path | None, re
     if fresh:
         workspace.discard()
     with workspace.opened(run_toml(said)):
-        write_search(conduct(prepared, progress, workspace), workspace.folder)
+        with watched(prepared, workspace.folder) as watch:
+            outcome = conduct(prepared, progress, workspace, watch)
+        write_search(outcome, workspace.folder, model=model_of(said))
         workspace.publish()
     return output
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from nas.export import export_onnx, save_weights
 from nas.history import SCHEMA_VERSION, write_front, write_history
+from nas.html_report import report_html
 from nas.plots import plot_front, plot_learning_curve
 from nas.run import Finalist, Outcome
+from nas.run_file import DEFAULT_MODEL
 from nas.signals import CountedSignal, column_name
 from nas.space import architecture_to_json, choice_label
 from nas.writing import GO_ON, writing
@@ -22,12 +24,18 @@ FILES = {
     "front_plot": "front.png",
     "learning_curve": "learning_curve.png",
     "history": "history.parquet",
+    "report": "report.html",
 }
 """By what they are."""
 
 
-def write_search(outcome: Outcome, folder: Path) -> None:
+def write_search(outcome: Outcome, folder: Path, *, model: Path = Path(DEFAULT_MODEL)) -> None:
     """Write everything that a search found into its folder.
+
+    Args:
+        outcome: what was found.
+        folder: is there already.
+        model: folder of the predictor, which the report names.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -44,6 +52,13 @@ def write_search(outcome: Outcome, folder: Path) -> None:
         write_front(outcome.records, space, signals, place["front"])
         plot_front(outcome.records, winner.record, signals[0], title, place["front_plot"])
         plot_learning_curve(outcome.records, title, place["learning_curve"])
+        page = report_html(
+            outcome,
+            model=model,
+            front=place["front_plot"].read_bytes(),
+            learning_curve=place["learning_curve"].read_bytes(),
+        )
+        place["report"].write_text(page, encoding="utf-8")
 
 
 def _architecture_json(outcome: Outcome) -> str:

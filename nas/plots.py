@@ -61,7 +61,7 @@ def plot_front(records: Sequence[Record], winner: Record, signal: CountedSignal,
                 color=GREY,
                 linestyle=":",
                 linewidth=1.2,
-                label=f"MobileNetV2 by hand, {signal.manual:.1f} {signal.unit}".rstrip(),
+                label=f"the one by hand, {signal.manual:.1f} {signal.unit}".rstrip(),
             )
         axes.set(
             title=title,

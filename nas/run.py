@@ -25,8 +25,8 @@ from nas.network import Network
 from nas.primary import primary_source
 from nas.problem import ControllerName, Problem, Sampler, make_controller, pose
 from nas.quality import accuracy_of
-from nas.search import Record, best_record, finalists, search
-from nas.settings import RunSettings, check_settings, goals_of
+from nas.search import Record, Report, best_record, finalists, search
+from nas.settings import CPU, RunSettings, check_settings, goals_of
 from nas.signals import CountedSignal
 from nas.space import Architecture, Space
 from nas.spaces import make_space
@@ -70,11 +70,18 @@ class Outcome:
     """Best by shared weights first."""
     signals: tuple[CountedSignal, ...]
     """The costs that records have, in their order."""
+    winner_latencies_ms: tuple[float, ...]
+    """Predicted share of every layer of the winner in its latency; none where the predictor knows no latency."""
 
     @property
     def winner(self) -> Finalist:
-        """The network to ship: the best by validation accuracy alone, the cheaper of two that are equally good."""
-        return min(self.finalists, key=lambda one: (-one.validation_accuracy, one.record.cost))
+        """The network to ship."""
+        return winner_of(self.finalists)
+
+
+def winner_of(trained: Sequence[Finalist]) -> Finalist:
+    """Give the best by validation accuracy alone, the cheaper of two that are equally good."""
+    return min(trained, key=lambda one: (-one.validation_accuracy, one.record.cost))
 
 
 def device_setting(device: DeviceConfig) -> Setting:
@@ -89,6 +96,7 @@ class Prepared:
     settings: RunSettings
     problem: Problem
     data: Data
+    predictor: Predictor
 
 
 def prepare(settings: RunSettings, predictor: Predictor) -> Prepared:
@@ -101,7 +109,12 @@ def prepare(settings: RunSettings, predictor: Predictor) -> Prepared:
     source = data_source(settings.data)
     space = make_space(settings.space, image=source.image, classes=source.classes)
     problem = pose(space, predictor, device_setting(settings.device), goals_of(settings))
-    return Prepared(settings=settings, problem=problem, data=source.load(settings.seed))
+    return Prepared(
+        settings=settings,
+        problem=problem,
+        data=source.load(settings.seed).on(settings.torch_device),
+        predictor=predictor,
+    )
 
 
 def run(settings: RunSettings, predictor: Predictor, stage: Stage, workspace: Workspace | None = None) -> Outcome:
@@ -109,13 +122,16 @@ def run(settings: RunSettings, predictor: Predictor, stage: Stage, workspace: Wo
     return conduct(prepare(settings, predictor), stage, workspace)
 
 
-def conduct(prepared: Prepared, stage: Stage, workspace: Workspace | None = None) -> Outcome:
+def conduct(
+    prepared: Prepared, stage: Stage, workspace: Workspace | None = None, watch: Report = lambda _: None
+) -> Outcome:
     """Search, and train the best alone: shared weights rank well enough to find them, not to choose among them.
 
     Args:
         prepared: what is searched.
         stage: opens a stage of the progress.
         workspace: keeps what is done, so that a search that was stopped goes on from there; ``None`` keeps nothing.
+        watch: told after every query.
 
     Raises:
         ResumeError: what was kept is of another search.
@@ -125,7 +141,7 @@ def conduct(prepared: Prepared, stage: Stage, workspace: Workspace | None = None
     with reproducible(settings.seed, settings.threads):
         other_than_accuracy = primary_source(problem)
         source = other_than_accuracy or share_weights(prepared, stage, workspace)
-        records = ask(prepared, source, stage, workspace)
+        records = ask(prepared, source, stage, workspace, watch)
         # Training alone judges accuracy: where something else is asked for, the search itself has found the winner.
         best = finalists(records, 1 if other_than_accuracy else settings.finalists)
         if not best:
@@ -135,7 +151,12 @@ def conduct(prepared: Prepared, stage: Stage, workspace: Workspace | None = None
             )
         trained = train_finalists(prepared, best, stage, workspace)
     return Outcome(
-        settings=settings, space=problem.space, records=records, finalists=trained, signals=counted_signals(problem)
+        settings=settings,
+        space=problem.space,
+        records=records,
+        finalists=trained,
+        signals=counted_signals(problem),
+        winner_latencies_ms=_layer_latencies(prepared, winner_of(trained)),
     )
 
 
@@ -146,6 +167,12 @@ def counted_signals(problem: Problem) -> tuple[CountedSignal, ...]:
         CountedSignal(name=signal.name, unit=signal.unit, limit=signal.limit, manual=cost)
         for signal, cost in zip(problem.budget.signals, manual, strict=True)
     )
+
+
+def _layer_latencies(prepared: Prepared, winner: Finalist) -> tuple[float, ...]:
+    layers = network_layers(prepared.problem.space, winner.architecture)
+    costs = prepared.predictor.predict_layers(layers, device_setting(prepared.settings.device)).network_latency_ms
+    return () if costs is None else tuple(float(cost) for cost in costs)
 
 
 def share_weights(prepared: Prepared, stage: Stage, workspace: Workspace | None = None) -> SharedWeightsAccuracy:
@@ -167,7 +194,11 @@ def share_weights(prepared: Prepared, stage: Stage, workspace: Workspace | None 
 
 
 def ask(
-    prepared: Prepared, source: AccuracySource, stage: Stage, workspace: Workspace | None = None
+    prepared: Prepared,
+    source: AccuracySource,
+    stage: Stage,
+    workspace: Workspace | None = None,
+    watch: Report = lambda _: None,
 ) -> tuple[Record, ...]:
     """Run the controller until its budget is spent."""
     settings, problem = prepared.settings, prepared.problem
@@ -179,6 +210,10 @@ def ask(
             return known[choices]
         return source.accuracy(architecture_of(problem.space, choices))
 
+    def report(records: Sequence[Record]) -> None:
+        advance(len(records), progress_note(records))
+        watch(records)
+
     with stage("Searching", settings.budget) as advance:
         return search(
             SearchEnvironment(_open_to_controller(problem.budget, settings), problem.encoder, query),
@@ -186,7 +221,7 @@ def ask(
             keeps=problem.budget.keeps,
             budget=settings.budget,
             patience=settings.patience,
-            report=lambda records: advance(len(records), progress_note(records)),
+            report=report,
             log=journal,
         )
 
@@ -220,7 +255,7 @@ def train_finalists(
     Each has a core of its own: they know nothing of each other, so that together they come out as one by one.
     """
     settings = prepared.settings
-    workers = min(len(records), max(1, cpu_count() // settings.threads))
+    workers = min(len(records), max(1, cpu_count() // settings.threads)) if settings.torch_device == CPU else 1
     jobs = (
         delayed(_train_finalist)(
             prepared.problem.space,
@@ -254,12 +289,13 @@ def _train_finalist(
         checkpoint=checkpoint,
     )
     layers = network_layers(space, architecture)
+    validation_accuracy, test_accuracy = (accuracy_of(trained.network, part) for part in (data.validation, data.test))
     return Finalist(
         record=record,
         architecture=architecture,
-        network=trained.network,
-        validation_accuracy=accuracy_of(trained.network, data.validation),
-        test_accuracy=accuracy_of(trained.network, data.test),
+        network=trained.network.cpu(),
+        validation_accuracy=validation_accuracy,
+        test_accuracy=test_accuracy,
         curve=trained.curve,
         test_images=len(data.test),
         macs=sum(map(macs, layers)),

@@ -59,6 +59,7 @@ class RunOptions:
     patience: int | None = None
     seed: int | None = None
     threads: int | None = None
+    torch_device: str | None = None
     shared_epochs: float | None = None
     tuning_epochs: float | None = None
     finalists: int | None = None

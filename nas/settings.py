@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from nas.controllers.assistance import Assist
 from nas.controllers.comet import EpsilonRule, Shaping
 from nas.data import data_label, data_source
@@ -18,6 +20,7 @@ from nas.user_signal import load_user_signals, signal_names
 from parsers.device_config import DeviceConfig
 
 DEFAULT_DATA = "mnist-5k"
+CPU = "cpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,8 @@ class RunSettings:
     """Of every finalist."""
     threads: int = 1
     """Of torch."""
+    torch_device: str = CPU
+    """Where networks are trained and judged: ``cpu``, or a GPU as ``cuda`` or ``cuda:1``."""
 
 
 def usual_settings(device: DeviceConfig, limits: tuple[Limit, ...], data: str) -> RunSettings:
@@ -97,6 +102,7 @@ def check_settings(settings: RunSettings) -> None:
             f"{settings.space} is a space for {space.task}, and {settings.data} a data set for {source.task}. "
             "Give another --space or another --data."
         )
+    check_torch_device(settings.torch_device)
     if settings.budget < 1:
         raise SettingsError(f"A budget of {settings.budget} accuracy queries finds nothing. Give --budget 1 or more.")
     if settings.patience < 0:
@@ -135,6 +141,25 @@ def goals_of(settings: RunSettings) -> Goals:
     )
 
 
+def check_torch_device(name: str) -> None:
+    """Refuse a device that torch does not have here.
+
+    Raises:
+        SettingsError: no such device, or none that torch can use.
+    """
+    kind, _, number = name.partition(":")
+    if name == CPU:
+        return
+    if kind != "cuda" or not (number.isdigit() or name == kind):
+        raise SettingsError(f"No --torch-device {name!r}. Known: {CPU}, cuda, cuda:0, cuda:1 and so on.")
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(number or 0) >= there:
+        raise SettingsError(
+            f"There is no GPU {name} that torch {torch.__version__} can use (it sees {there}). Leave --torch-device out to "
+            "search on the CPU."
+        )
+
+
 def search_name(settings: RunSettings, model: Path) -> str:
     """Name a search's folder by what decides it; what is as usual is left out.
 
@@ -167,6 +192,7 @@ def search_name(settings: RunSettings, model: Path) -> str:
         ("finalists", settings.finalists, usual.finalists),
         ("alone", f"{settings.alone.epochs:g}", f"{usual.alone.epochs:g}"),
         ("threads", settings.threads, usual.threads),
+        ("", settings.torch_device.replace(":", ""), usual.torch_device),
         ("", model.name, "default"),
     )
     return "-".join([*parts, *(f"{word}{value}" for word, value, as_usual in said if value != as_usual)])

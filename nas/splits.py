@@ -6,7 +6,7 @@ Photographs as float32 take four times the memory, so that only what is looked a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -51,22 +51,27 @@ class Split:
     """None where the images are scaled already."""
     augmentation: Augmentation = SMALL_SHIFTS
     """How images are changed when they are learned from, and only then."""
+    device: str = "cpu"
+    """Of torch, where batches are handed out; what they are taken from stays in the main memory."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, which: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Give images, scaled, channels last in memory, and their labels, int64."""
-        return self._scaled(self.images[which]), self.labels[which].long()
+        return self._scaled(self.images[which]), self._placed(self.labels[which])
 
     def augmented(self, which: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Give images and their labels, both changed at random; otherwise as :meth:`batch`."""
         images, labels = self.augmentation.apply(self.images[which], self.labels[which], generator)
-        return self._scaled(images), labels.long()
+        return self._scaled(images), self._placed(labels)
 
     def _scaled(self, images: Tensor) -> Tensor:
         scaled = images if self.scaling is None else self.scaling.apply(images)
-        return scaled.contiguous(memory_format=torch.channels_last)
+        return scaled.contiguous(memory_format=torch.channels_last).to(self.device)
+
+    def _placed(self, labels: Tensor) -> Tensor:
+        return labels.long().to(self.device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,11 @@ class Data:
     validation: Split
     test: Split
     task: Task = Task.CLASSIFICATION
+
+    def on(self, device: str) -> Data:
+        """Give the same data, whose batches are handed out on a device of torch."""
+        train, validation, test = (replace(part, device=device) for part in (self.train, self.validation, self.test))
+        return replace(self, train=train, validation=validation, test=test)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,8 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
     """Let torch compute the same twice: seeded, deterministic, on a fixed number of threads; set back afterwards."""
     before_threads, before_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # Some of a GPU's operations have no deterministic form; there they may run.
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -68,7 +69,7 @@ def train_alone(
     only tell how it goes: nothing is stopped or chosen by them.
     """
     with reproducible(seed, threads):
-        network = channels_last(Network(space, architecture))
+        network = channels_last(Network(space, architecture)).to(data.train.device)
         curve = descend(
             network,
             network.forward,

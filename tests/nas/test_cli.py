@@ -94,7 +94,10 @@ def test_the_same_command_twice_gives_the_same_history_but_for_its_timings(
         ([], "Name one device: --tier flagship"),
         (["--tier=low", "--device-config=mid"], "Name one device: --tier flagship"),
         (["--tier=low", "--space=resnet"], "No search space 'resnet'. Known: "),
-        (["--tier=low", "--data=imagenet"], "No data set 'imagenet'. Known: coco, coco-largest, fashion-mnist, images, "),
+        (
+            ["--tier=low", "--data=imagenet"],
+            "No data set 'imagenet'. Known: coco, coco-largest, fashion-mnist, images, ",
+        ),
         (["--tier=low", "--controller=magic"], "No controller 'magic'. Known: comet, "),
         (["--tier=low", "--potential=magic"], "No potential 'magic'. Known: exact, learned, online."),
         (["--tier=low", "--budget=0"], "A budget of 0 accuracy queries finds nothing. Give --budget 1 or more."),
@@ -106,6 +109,8 @@ def test_the_same_command_twice_gives_the_same_history_but_for_its_timings(
         (["--tier=low", "--limit=latency=9", "--limit=latency=8"], "latency has 2 limits: latency=9, latency=8."),
         (["--tier=low", "--model=nowhere"], "nowhere"),
         (["--tier=low", "-o", "/dev/null/search"], "Name another folder with -o."),
+        (["--tier=low", "--torch-device=tpu"], "No --torch-device 'tpu'. Known: cpu, cuda, cuda:0, cuda:1 and so on."),
+        (["--tier=low", "--torch-device=cuda:77"], "There is no GPU cuda:77 that torch"),
         (["--tier=low", "--patience=-1"], "A patience of -1 queries cannot be."),
         (["--tier=low", "--resume", "--fresh"], "--resume goes on and --fresh starts over: give one of them."),
         (["--resume", "-o", "nowhere"], "Name one device: --tier flagship"),
@@ -273,6 +278,17 @@ def test_resuming_where_nothing_began_begins(tiny: Nas, monkeypatch: pytest.Monk
 
     assert code == 0
     assert out.startswith("Winner of 2: k")
+
+
+def test_event_files_for_tensorboard_are_written_where_asked(
+    tiny: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+
+    tiny("--limit=latency=15ms", "-o", "found", "--tensorboard")
+
+    (events,) = (tmp_path / "found" / "tensorboard").iterdir()
+    assert events.name.startswith("events.out.tfevents.")
 
 
 def test_a_searchs_own_file_starts_it_again(tiny: Nas, nas: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

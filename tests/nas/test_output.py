@@ -16,6 +16,7 @@ from nas.output import write_search
 from nas.run import Outcome
 from nas.space import architecture_from_json, architecture_to_json, choice_label
 
+MODEL = Path("models/bench")
 FILES = {
     "architecture.json",
     "best.onnx",
@@ -24,6 +25,7 @@ FILES = {
     "front.png",
     "history.parquet",
     "learning_curve.png",
+    "report.html",
 }
 
 
@@ -32,7 +34,7 @@ def written(tiny_outcome: Outcome, tmp_path_factory: pytest.TempPathFactory) -> 
     """The folder of the tiny search."""
     folder = tmp_path_factory.mktemp("searches") / "tiny"
     folder.mkdir()
-    write_search(tiny_outcome, folder)
+    write_search(tiny_outcome, folder, model=MODEL)
     return folder
 
 
@@ -104,7 +106,7 @@ def test_a_full_disk_is_one_line_that_names_the_folder_and_says_that_nothing_is_
     with pytest.raises(
         OutputError, match=r"Cannot write .*: No space left on device\. What is done is kept: make room, then go on"
     ):
-        write_search(tiny_outcome, tmp_path)
+        write_search(tiny_outcome, tmp_path, model=MODEL)
 
 
 def test_an_architecture_in_the_history_is_the_one_in_the_record(written: Path, tiny_outcome: Outcome):

@@ -121,3 +121,14 @@ def test_every_pixel_of_a_mask_is_learned_from():
     descend(pixelwise, pixelwise.forward, split, Schedule(epochs=40, batch_size=16), seed=0, advance=quiet)
 
     assert accuracy_of(pixelwise, split) == 1.0
+
+
+def test_batches_are_handed_out_where_networks_are_trained(easy_data: Data):
+    elsewhere = easy_data.on("meta")
+
+    images, labels = elsewhere.train.batch(slice(0, 4))
+    changed, _ = elsewhere.validation.augmented(torch.arange(4), torch.Generator())
+
+    assert {images.device.type, labels.device.type, changed.device.type} == {"meta"}
+    assert elsewhere.test.images.device.type == "cpu"
+    assert elsewhere.task is easy_data.task
