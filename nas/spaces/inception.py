@@ -44,7 +44,7 @@ class Branch:
 
     pooling: Pooling | None = None
     kernels: tuple[str, ...] = ()
-    """Height x width of every convolution; ``1x3|3x1`` are two side by side."""
+    """Height x width of every convolution; ``1x3+3x1`` are two side by side."""
     widths: tuple[int, ...] = ()
     """Output channels of every convolution; of two side by side, of both together."""
 
@@ -63,7 +63,7 @@ class Branch:
     @property
     def attributes(self) -> tuple[float, ...]:
         """How many convolutions, the area of their kernels, the first and the last one's channels, which pool."""
-        area = sum(height * width for kernel in self.kernels for height, width in map(_sides, kernel.split("|")))
+        area = sum(height * width for kernel in self.kernels for height, width in map(_sides, kernel.split("+")))
         first, last = (self.widths[0], self.widths[-1]) if self.widths else (0, 0)
         pool = 0 if self.pooling is None else 1 + list(Pooling).index(self.pooling)
         return float(len(self.kernels)), float(area), float(first), float(last), float(pool)
@@ -134,7 +134,7 @@ def _convolutions(
     kernel: str, name: str, source: FeatureMap, *, channels: int, weights: str, writes: str, stride: int, padded: bool
 ) -> tuple[Operation, ...]:
     """List a convolution, or two side by side and what puts them together."""
-    sides = kernel.split("|")
+    sides = kernel.split("+")
     alone = len(sides) == 1
     made = tuple(
         convolution(
@@ -162,7 +162,7 @@ def _sides(kernel: str) -> tuple[int, int]:
 def _direction(kernel: str) -> str:
     """Write a kernel without its size: p for a point, r along rows, c along columns, s for a square."""
     spread = {(False, False): "p", (False, True): "r", (True, False): "c", (True, True): "s"}
-    return "".join(spread[height > 1, width > 1] for height, width in map(_sides, kernel.split("|")))
+    return "".join(spread[height > 1, width > 1] for height, width in map(_sides, kernel.split("+")))
 
 
 def _name(slot: Slot, place: int) -> str:

@@ -78,16 +78,16 @@ def block_e(*, point: int, split: int, before: int, pool: int) -> Branches:
         Place(chains=(("1x1", (point,)),)),
         Place(
             chains=(
-                ("1x1 1x3|3x1", (split, both)),
+                ("1x1 1x3+3x1", (split, both)),
                 ("1x1 3x3", (split, both)),
                 ("1x1 1x3 3x1", (split, split, both)),
             )
         ),
         Place(
             chains=(
-                ("1x1 3x3 1x3|3x1", (before, split, both)),
+                ("1x1 3x3 1x3+3x1", (before, split, both)),
                 ("1x1 3x3 3x3", (before, split, both)),
-                ("1x1 1x3 3x1 1x3|3x1", (before, before, split, both)),
+                ("1x1 1x3 3x1 1x3+3x1", (before, before, split, both)),
             )
         ),
         Place(chains=(("1x1", (pool,)),), poolings=_POOLINGS),

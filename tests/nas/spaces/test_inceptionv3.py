@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -24,7 +25,9 @@ from nas.spaces.inception import LEFT_OUT, Branch, Pooling
 from nas.spaces.inceptionv3 import inceptionv3
 from nas.supernet import SuperNetwork
 from nas.trellis import Trellis, space_trellis
+from parsers.network import parse_network
 from parsers.roofline import macs
+from profiler.networks import light_network
 
 LARGE = Image(channels=3, height=299, width=299)
 SMALL = Image(channels=1, height=28, width=28)
@@ -65,6 +68,15 @@ def test_the_design_by_hand_is_inception_v3_as_published():
     assert sum(layer.weight_elements for layer in layers) == 23_817_352
     assert [state.channels for state in behind] == [256, 288, 288, 768, 768, 768, 768, 768, 1280, 2048, 2048]
     assert [state.height for state in behind] == [35, 35, 35, 17, 17, 17, 17, 17, 8, 8, 8]
+
+
+def test_its_layers_are_those_of_the_network_that_is_measured_but_for_how_often_branches_are_put_together():
+    space = inceptionv3(LARGE, 1000)
+
+    ours = Counter(layer for layer in network_layers(space, space.manual()) if layer.type != "Concat")
+    measured = parse_network(light_network("inception_v3"), name="inception_v3")
+
+    assert ours == Counter(item.layer for item in measured.layers if item.layer.type != "Concat")
 
 
 def test_random_networks_are_the_same_in_torch_in_layers_and_in_onnx(
