@@ -19,7 +19,7 @@ from parsers.html_page import html_figure, html_page, html_table
 from parsers.roofline import macs
 from parsers.schema import Layer
 
-_OF_MASKS = " (mean intersection over union)"
+_IOU = "intersection over union, mean of the classes"
 
 
 def report_html(outcome: Outcome, *, model: Path, front: bytes, learning_curve: bytes) -> str:
@@ -45,11 +45,18 @@ def report_html(outcome: Outcome, *, model: Path, front: bytes, learning_curve: 
 
 def _summary(outcome: Outcome) -> Iterator[str]:
     winner = outcome.winner
-    yield (
-        f"<p>The network to ship is <code>best.onnx</code>. It gets {winner.test_accuracy:.1%} of {winner.test_images} test "
-        f"images right{_OF_MASKS if outcome.space.task is Task.SEGMENTATION else ''} (measured here, on images that decided "
-        "nothing). What it costs is predicted:</p>"
-    )
+    if winner.test_images:
+        score = _IOU if outcome.space.task is Task.SEGMENTATION else "the share that it gets right"
+        yield (
+            f"<p>The network to ship is <code>best.onnx</code>. It scores {winner.test_accuracy:.1%} on "
+            f"{winner.test_images} test images ({score}; measured here, on images that decided nothing). What it costs is "
+            "predicted:</p>"
+        )
+    else:
+        yield (
+            f"<p>The best network is in <code>best.onnx</code>, with weights that are not trained: a table told the "
+            f"accuracies. Its own is {winner.test_accuracy:.1%} as reported there. What it costs is predicted:</p>"
+        )
     yield html_table(
         "What the winner costs, predicted, beside the limits and the space's network by hand.",
         ("cost", "winner", "limit", "by hand"),
@@ -120,8 +127,13 @@ def _alternatives(outcome: Outcome, front: bytes) -> Iterator[str]:
         [(str(positions[one.choices]), f"{one.cost:.4g}", f"{one.accuracy:.1%}") for one in on_front],
     )
     yield html_table(
-        f"The finalists: the best {len(outcome.finalists)} of the search, each trained alone. The best of them by "
-        f"validation images wins; the {outcome.winner.test_images} test images decide nothing.",
+        f"The finalists: the best {len(outcome.finalists)} of the search"
+        + (
+            f", each trained alone. The best of them by validation images wins; the {outcome.winner.test_images} test "
+            "images decide nothing."
+            if outcome.winner.test_images
+            else ", as the table has them."
+        ),
         (
             "query",
             first,
@@ -171,7 +183,7 @@ def _way(outcome: Outcome, learning_curve: bytes) -> Iterator[str]:
 
 
 def _basis(outcome: Outcome, model: Path) -> Iterator[str]:
-    device = outcome.settings.device
+    settings, device = outcome.settings, outcome.settings.device
     yield "<h2>What this page stands on</h2>"
     yield html_table(
         "Settings; run.toml starts the same search again.", ("setting", "value"), _settings(outcome, model)
@@ -189,6 +201,9 @@ def _basis(outcome: Outcome, model: Path) -> Iterator[str]:
         "The winner was chosen by validation images. Of several finalists that were judged on the same images, the best "
         "looks a little better than it is; test images, which no choice has seen, do not."
     )
+    if not outcome.winner.test_images:
+        yield f"<ul><li>{escape(costs)}</li><li>Accuracies are those of the table {escape(settings.data)}.</li></ul>"
+        return
     points: Sequence[str] = (
         costs,
         "Accuracy is measured on the machine that searched: by shared weights for every query, alone for the finalists.",

@@ -65,7 +65,7 @@ def test_predicted_and_measured_figures_are_told_apart(tiny_outcome: Outcome):
     page = page_of(tiny_outcome)
     winner = tiny_outcome.winner
 
-    assert f"{winner.test_accuracy:.1%} of 96 test images right (measured here" in page
+    assert f"scores {winner.test_accuracy:.1%} on 96 test images (the share that it gets right; measured here" in page
     assert "nobody measured them" in page  # a tier is a formula's phone
     assert "models/bench" in page
 
@@ -93,6 +93,15 @@ def test_the_front_and_the_finalists_stand_in_their_tables(tiny_outcome: Outcome
     assert [one for row, one in zip(finalists, tiny_outcome.finalists, strict=True) if "winner" in row[0]] == [
         tiny_outcome.winner
     ]
+
+
+def test_accuracies_that_a_table_told_are_not_called_measured(tiny_outcome: Outcome):
+    told = tuple(dataclasses.replace(one, test_images=0) for one in tiny_outcome.finalists)
+
+    page = page_of(dataclasses.replace(tiny_outcome, finalists=told))
+
+    assert "measured here" not in page
+    assert "Accuracies are those of the table stripes." in page
 
 
 def test_queries_beyond_the_limits_and_an_early_end_are_told(tiny_outcome: Outcome):
