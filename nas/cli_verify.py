@@ -35,6 +35,9 @@ def verify_command(
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="Processes per network; their range is the measurement's error.")
     ] = PROCESSES,
+    policy: Annotated[
+        str, typer.Option("--policy", help="strict measures again what was disturbed; quick only says so.")
+    ] = "strict",
     calibrate: Annotated[
         bool,
         typer.Option("--calibrate", help="On a miss, teach the predictor what was measured, and search again with it."),
@@ -61,10 +64,13 @@ def verify_command(
     """
     from nas.verify import How
 
+    if policy not in {"strict", "quick"}:
+        raise typer.BadParameter(f"--policy is strict or quick, not {policy!r}")
     wishes = Wishes(
         device=device,
         how=How(best=best, random=random, provider=provider, threads=threads, seed=seed),
         processes=processes,
+        quick=policy == "quick",
         model=model,
         runs=runs,
         servers=tuple(adb or ()),
@@ -93,6 +99,7 @@ class Wishes:
     device: str
     how: How
     processes: int = PROCESSES
+    quick: bool = False
     model: Path | None = None
     runs: Path = Path("runs")
     servers: tuple[str, ...] = ()
@@ -139,6 +146,7 @@ def verify_search(folder: Path, wishes: Wishes) -> Found:
             device=wishes.device,
             runs=wishes.runs,
             processes=wishes.processes,
+            policy="quick" if wishes.quick else "strict",
             servers=wishes.servers,
             runtime=wishes.runtime,
             fresh=wishes.fresh,

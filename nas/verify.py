@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import onnx
 import torch
@@ -168,6 +168,8 @@ class OnDevice:
     runs: Path = Path("runs")
     """The folder of all campaigns."""
     processes: int = 5
+    policy: Literal["strict", "quick"] = "strict"
+    """``quick`` only says what was disturbed, and measures nothing again."""
     servers: tuple[str, ...] = ()
     """adb servers of other bench hosts."""
     runtime: Path | None = None
@@ -200,6 +202,7 @@ class OnDevice:
                 provider=provider,
                 threads=threads,
                 processes=self.processes,
+                policy=self.policy,
                 runs=self.runs,
                 wires=Wires(servers=self.servers, runtime=self.runtime),
                 fresh=self.fresh,

@@ -28,7 +28,7 @@ from profiler.job_plans import fingerprint
 from profiler.local import LocalDevice
 from profiler.power import attach_monitor, parse_power_option
 from profiler.rack import Shortfall, collect_rack
-from profiler.settings import CampaignSettings
+from profiler.settings import CampaignSettings, Policy
 from profiler.store import CampaignStore
 from profiler.suite import Suite, load_suite, suite_from_layers, suite_from_models
 
@@ -231,6 +231,7 @@ def measure_networks(
     provider: str = "cpu",
     threads: int = 1,
     processes: int = 3,
+    policy: Policy = "strict",
     runs: Path,
     wires: Wires | None = None,
     fresh: bool = False,
@@ -249,6 +250,7 @@ def measure_networks(
         provider: the execution provider to ask for.
         threads: of the provider.
         processes: per network; their spread is the error.
+        policy: ``quick`` only says what was disturbed, and does without sentinels.
         runs: the folder of all campaigns.
         wires: over which the device is reached.
         fresh: measure anew whatever is there.
@@ -268,6 +270,7 @@ def measure_networks(
         provider=provider,
         threads=threads,
         processes=processes,
+        policy=policy,
     )
     bench = open_bench(settings, runs=runs, wires=wires, waiting=waiting)
     return measure_suite(suite, settings, bench, fresh=fresh or _was_disturbed(bench.store), report=report)
