@@ -63,14 +63,18 @@ class CometSettings:
 
     epsilon: EpsilonRule = EpsilonRule.CO_REGULATED
     shaping: Shaping = Shaping.POLICY
-    temperature: float = 0.2
+    temperature: float = 0.3
     """τ."""
     members: int = 3
     """K."""
     draws: int = 16
-    """Networks drawn for each one that is asked about."""
-    optimism: float = 0.5
+    """Networks drawn by the policy for each one that is asked about."""
+    scouts: int = 16
+    """Networks of a short space that the potentials alone draw beside them: what Q has turned from stays in sight."""
+    optimism: float = 2.0
     """Standard deviations of the ensemble that a drawn network is credited with."""
+    long_optimism: float = 0.5
+    """The same in a long space, where edits of the best network stay close to what is known."""
     batch_size: int = 32
     updates: int = 4
     """Gradient steps after each query."""
@@ -140,10 +144,10 @@ class Comet:
         return self._budget.trellis.slots > self.settings.long_space
 
     def propose(self) -> Choices | None:
-        """Screen: draw networks, and name the new one with the best Q + 0.5 sd at its last decision.
+        """Screen: draw networks, and name the new one with the best Q + so many sd at its last decision.
 
-        They are drawn by the policy; in a long space, once a few are known, they are edits of the best one, and drawn by
-        the policy again where those bring nothing new.
+        They are drawn by the policy, and some by the potentials alone; in a long space, once a few are known, they are
+        edits of the best one, and drawn by the policy again where those bring nothing new.
         """
         edits = self.settings.rounds // 2 if self._is_long and len(self._asked) >= self.settings.starts else 0
         for round_ in range(self.settings.rounds):
@@ -151,7 +155,8 @@ class Comet:
             fresh = drawn[[tuple(row) not in self._asked for row in drawn.tolist()]]
             if len(fresh):
                 q = self._q_values(self._last_afterstates(fresh))
-                best = np.argmax(q.mean(0) + self.settings.optimism * q.std(0))
+                optimism = self.settings.long_optimism if self._is_long else self.settings.optimism
+                best = np.argmax(q.mean(0) + optimism * q.std(0))
                 return tuple(fresh[best].tolist())
         return None
 
@@ -192,7 +197,16 @@ class Comet:
         return np.asarray(self._q_values(self._afterstates(walkers, mask))[:, 0].mean(0))
 
     def _draw(self) -> IntArray:
-        return draw(self._budget, self._policy, self.settings.draws, self._random)
+        drawn = draw(self._budget, self._policy, self.settings.draws, self._random)
+        if self._is_long or not self.settings.scouts:
+            return drawn
+        return np.concatenate([drawn, draw(self._budget, self._scout, self.settings.scouts, self._random)])
+
+    def _scout(self, walkers: Walkers, mask: BoolArray) -> FloatArray:
+        """Give the logits of the policy as it was before anything was learned: Σ Φ_i(s, ·)."""
+        if self.settings.shaping is Shaping.UPDATE:
+            return np.zeros(mask.shape)
+        return np.asarray(sum(self._phi(walkers), np.zeros(mask.shape)))
 
     def _policy(self, walkers: Walkers, mask: BoolArray) -> FloatArray:
         """π(s) = softmax(Q(s, ·)/τ + Σ ε_i Φ_i(s, ·)), written as logits."""

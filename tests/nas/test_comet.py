@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nas.controllers.comet import Comet, CometSettings
+from nas.controllers.comet import Comet, CometSettings, EpsilonRule
 from nas.controllers.controller import Controller
 from nas.controllers.random_search import RandomSearch
 from nas.costs import Budget
@@ -146,3 +146,16 @@ def test_before_anything_is_learned_comet_draws_near_the_limit(small_budget: Bud
     ]
 
     assert means[0] > means[1]
+
+
+def test_scouts_keep_in_sight_what_the_policy_no_longer_draws(puzzle: MakeBudget, encoder_of: EncoderOf):
+    budget = puzzle([[1.0, 1.0, 1.0]] * 4, limit=8.0)
+
+    def drawn(scouts: int) -> int:
+        """Count the different networks among those drawn once a policy is as good as sure of one."""
+        settings = CometSettings(scouts=scouts, temperature=0.01, epsilon=EpsilonRule.CONSTANT)
+        controller = comet(budget, encoder_of, settings=settings)
+        play(controller, hidden_optimum, 20)
+        return len({tuple(row) for row in controller._draw().tolist()})
+
+    assert drawn(16) > drawn(0) + 8
