@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +63,27 @@ MNIST_5K_SCHEDULES = Schedules(shared=Schedule(epochs=100), tuning=_TUNING, alon
 """For 2,000 small images."""
 
 
+MANY_IMAGES = 10_000
+"""From which on batches are twice as large, and the learning rate with them."""
+
+
 def usual_schedules(images: int) -> Schedules:
     """Say how long networks learn from so many training images, where nobody says otherwise.
 
     Few images are looked at often, many seldom: what counts is how many are looked at in all. That is bounded, so that a
     query of a search takes seconds, whatever the data.
     """
+    larger = 2 if images >= MANY_IMAGES else 1
+    usual = Schedule(epochs=1, batch_size=64 * larger, learning_rate=0.1 * larger)
     return Schedules(
-        shared=Schedule(epochs=_epochs(images, 100, least=200_000, most=800_000)),
-        tuning=Schedule(epochs=_epochs(images, 3, least=6_000, most=18_000), learning_rate=0.05, warmup=0.0),
-        alone=Schedule(epochs=_epochs(images, 30, least=60_000, most=1_000_000), settled=1 / 3),
+        shared=replace(usual, epochs=_epochs(images, 100, least=200_000, most=600_000)),
+        tuning=replace(
+            usual,
+            epochs=_epochs(images, 3, least=6_000, most=12_800),
+            learning_rate=usual.learning_rate / 2,
+            warmup=0.0,
+        ),
+        alone=replace(usual, epochs=_epochs(images, 30, least=60_000, most=660_000), settled=1 / 3),
     )
 
 

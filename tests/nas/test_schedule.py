@@ -46,7 +46,7 @@ def test_few_images_are_looked_at_often_and_many_seldom():
     assert looks == {
         400: [200_000, 6_000, 60_000],
         2000: [200_000, 6_000, 60_000],
-        1_000_000: [800_000, 18_000, 1_000_000],
+        1_000_000: [600_000, 12_800, 660_000],
     }
 
 
@@ -55,3 +55,11 @@ def test_two_thousand_images_are_learned_from_as_mnist_5k_is_but_for_the_settlin
 
     assert (usual.shared, usual.tuning) == (MNIST_5K_SCHEDULES.shared, MNIST_5K_SCHEDULES.tuning)
     assert usual.alone.epochs == MNIST_5K_SCHEDULES.alone.epochs
+
+
+def test_of_many_images_batches_are_larger_and_the_learning_rate_with_them():
+    few, many = (usual_schedules(images) for images in (9_999, 10_000))
+
+    for name in ("shared", "tuning", "alone"):
+        small, large = getattr(few, name), getattr(many, name)
+        assert (large.batch_size, large.learning_rate) == (2 * small.batch_size, 2 * small.learning_rate)
