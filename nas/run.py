@@ -211,7 +211,8 @@ def ask(
         return source.accuracy(architecture_of(problem.space, choices))
 
     def report(records: Sequence[Record]) -> None:
-        advance(len(records), progress_note(records))
+        if len(records) >= len(known):
+            advance(len(records), progress_note(records))
         watch(records)
 
     with stage("Searching", settings.budget) as advance:

@@ -21,6 +21,8 @@ EXIT_INTERRUPTED = 130
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SECONDS_BETWEEN_LINES = 5.0
+_AT_ONCE = 0.5
+"""Seconds; what is done so soon was done before, by a job that was stopped, and does not tell how fast this one is."""
 
 Advance = Callable[[int, str], None]
 """Takes how many units are done and a note on what is going on."""
@@ -98,16 +100,20 @@ def _bar(title: str, total: int) -> Iterator[Advance]:
 
 
 def _lines(title: str, total: int) -> Advance:
-    started = spoken = time.monotonic()
+    begun = started = spoken = time.monotonic()
+    before = 0
     tell(f"{title}: 0/{total}")
 
     def advance(done: int, note: str) -> None:
-        nonlocal spoken
+        nonlocal spoken, started, before
         now = time.monotonic()
+        if now - begun < _AT_ONCE and done < total:
+            started, before = now, done
         if done < total and now - spoken < _SECONDS_BETWEEN_LINES:
             return
         spoken = now
-        left = f", about {(now - started) / done * (total - done):.0f} s left" if done else ""
+        here = done - before
+        left = f", about {(now - started) / here * (total - done):.0f} s left" if here else ""
         tell(f"{title}: {done}/{total}{left} ({note})")
 
     return advance
