@@ -130,8 +130,10 @@ def assemble(name: str, classes: int, parts: Iterable[Part], augmentation: Augme
 def deal(labels: Labels | Pixels, *, parts: tuple[float, float], seed: int) -> tuple[list[int], list[int], list[int]]:
     """Shuffle each class by ``seed`` and deal its places out: two shares of it, and the rest.
 
+    However small a share is, every class has one image in its part at least.
+
     Args:
-        labels: classes, shape (n,).
+        labels: classes, shape (n,), three images of each at least.
         parts: the two shares.
         seed: of the shuffle.
     """
@@ -139,9 +141,11 @@ def deal(labels: Labels | Pixels, *, parts: tuple[float, float], seed: int) -> t
     train: list[int] = []
     validation: list[int] = []
     rest: list[int] = []
+    kept = 0 if sum(parts) > 1 - 1e-9 else 1
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
-        first, second = round(parts[0] * len(members)), round((parts[0] + parts[1]) * len(members))
+        first = min(round(parts[0] * len(members)), len(members) - 1 - kept)
+        second = min(max(round(sum(parts) * len(members)), first + 1), len(members) - kept)
         train += members[:first].tolist()
         validation += members[first:second].tolist()
         rest += members[second:].tolist()

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ SIDE = 224
 
 _FEWEST = 8
 """Images that can be dealt out to three parts."""
+_FEWEST_OF_CLASS = 4
+"""Images whose largest object is of one category, that can be dealt out."""
 _LARGEST_CLASS = 255
 """Masks are held as bytes."""
 
@@ -142,6 +145,7 @@ def find_coco(folder: Path, task: Task) -> CocoFolder:
     except OSError as exc:
         raise DataError(f"Cannot look into {folder}: {exc.strerror or exc}. Name another folder.") from exc
     categories = _categories(learned, task)
+    learned = _with_objects(learned, categories)
     if held_out is not None:
         held_out = _with_objects(held_out, categories)
     found = CocoFolder(folder=folder, task=task, categories=categories, learned=learned, held_out=held_out)
@@ -214,8 +218,9 @@ def _objects(source: Annotated, number: int, categories: Sequence[int] | None = 
 
 
 def _categories(source: Annotated, task: Task) -> tuple[int, ...]:
-    """List the categories that can be learned: of any object, or of some image's largest."""
+    """List the categories that can be learned: of any object, or of the largest in enough images to be dealt out."""
     if task is Task.SEGMENTATION:
         return tuple(sorted({one["category_id"] for one in source.coco.anns.values()}))
     largest = (max(_objects(source, number), key=lambda one: one["area"]) for number in range(len(source.names)))
-    return tuple(sorted({one["category_id"] for one in largest}))
+    counts = Counter(one["category_id"] for one in largest)
+    return tuple(sorted(category for category, count in counts.items() if count >= _FEWEST_OF_CLASS))

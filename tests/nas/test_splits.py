@@ -85,6 +85,16 @@ def test_training_images_of_one_grey_are_refused():
         assemble("fog", 2, [grey] * 3, SMALL_SHIFTS)
 
 
+def test_a_share_that_is_less_than_an_image_of_a_class_is_one_image_all_the_same():
+    labels = np.repeat(np.arange(3), 20)
+
+    two = deal(labels, parts=(0.99, 0.01), seed=0)
+    three = deal(labels, parts=(0.98, 0.01), seed=0)
+
+    assert [len(part) for part in two] == [57, 3, 0]
+    assert [len(part) for part in three] == [54, 3, 3]
+
+
 def test_no_more_than_a_quarter_is_set_aside_and_no_more_than_five_thousand():
     assert [set_aside(n) for n in (100, 20_000, 60_000)] == [0.25, 0.25, 5000 / 60_000]
 

@@ -202,6 +202,15 @@ def test_a_folder_that_is_no_data_set_is_told_of_in_one_line(tiny_coco: Path, ch
     assert "\n" not in str(caught.value)
 
 
+def test_a_category_that_is_the_largest_too_seldom_gives_way_to_the_next_largest(tiny_coco: Path):
+    edit(tiny_coco, lambda content: content["annotations"][1].update(category_id=NEVER))  # a large one in one image
+
+    source = data_source(f"coco-largest:{tiny_coco}@8")
+
+    assert source.classes == 2
+    assert sum(len(part) for part in (source.load(0).train, source.load(0).validation)) == 16
+
+
 def test_one_category_alone_is_nothing_to_classify(tiny_coco: Path):
     edit(tiny_coco, lambda content: [one.update(category_id=CAT) for one in content["annotations"]])
 
