@@ -296,10 +296,14 @@ def _print_search(folder: Path, *, as_json: bool) -> None:
         limit = f"limit {found['limits'][name]:g}; " if name in found["limits"] else ""
         print(f"  predicted {name} {cost:.4g} ({limit}by hand {found['manual'][name]:.4g})")
     print(f"  {found['macs'] / 1e6:.2f} MMACs, {found['weight_elements'] / 1e3:.1f} k weights")
-    print(
-        f"  test accuracy {found['test_accuracy']:.1%} of {found['test_images']} images; "
-        f"best of {len(found['finalists'])} trained alone"
-    )
+    if found["test_images"]:
+        print(
+            f"  test accuracy {found['test_accuracy']:.1%} of {found['test_images']} images; "
+            f"best of {len(found['finalists'])} trained alone"
+        )
+    else:
+        told = f"{found['validation_accuracy']:.2%} searched for, {found['test_accuracy']:.2%} reported"
+        print(f"  accuracy by the table {told}; the weights written are not trained")
     for name, path in files.items():
         print(f"  {name.replace('_', ' ')}: {path}")
 

@@ -13,8 +13,9 @@ from nas.datasets import coco, digits, folders, masks, silhouettes
 from nas.datasets.photographs import CHANNELS, place_and_side
 from nas.errors import DataError
 from nas.schedule import MNIST_5K_SCHEDULES, Schedules, usual_schedules
-from nas.space import Image, Task
+from nas.space import Image, Space, Task
 from nas.splits import Data, Split, Tensor
+from nas.table_accuracy import TableAccuracy, parse_table, table_image
 
 __all__ = ["PLACES", "SOURCES", "Data", "Source", "Split", "Tensor", "data_label", "data_source"]
 
@@ -30,6 +31,8 @@ class Source:
     task: Task = Task.CLASSIFICATION
     schedules: Schedules = MNIST_5K_SCHEDULES
     """How long networks learn from it, where nobody says otherwise."""
+    answers: Callable[[Space], TableAccuracy] | None = None
+    """Gives what knows the accuracies of a space's networks already; then there are no images, and nothing is trained."""
 
 
 _SMALL = Image(channels=1, height=digits.SIDE, width=digits.SIDE)
@@ -91,6 +94,20 @@ def _silhouettes(place: str | None) -> Source:
     )
 
 
+def _table(place: str) -> Source:
+    path, options = parse_table(place)
+
+    def no_images(_seed: int) -> Data:
+        raise DataError(f"{path} is a table of accuracies: it has no images to train networks on. Give other --data.")
+
+    return Source(
+        image=table_image(options),
+        classes=options.classes,
+        load=no_images,
+        answers=lambda space: TableAccuracy(space, path, options),
+    )
+
+
 def _photograph(side: int) -> Image:
     return Image(channels=CHANNELS, height=side, width=side)
 
@@ -112,6 +129,7 @@ PLACES: Mapping[str, Callable[[str], Source]] = MappingProxyType(
         "coco": partial(_coco, Task.SEGMENTATION),
         "coco-largest": partial(_coco, Task.CLASSIFICATION),
         "masks": _masks,
+        "table": _table,
     }
 )
 """Data sets that are read from a place of the user's, by what stands before the colon; the place is what stands behind."""

@@ -19,7 +19,7 @@ from nas.costs import Budget
 from nas.curve import CurvePoint
 from nas.data import Data, data_source
 from nas.environment import SearchEnvironment
-from nas.errors import SettingsError
+from nas.errors import DataError, SettingsError
 from nas.layers import network_layers
 from nas.network import Network
 from nas.primary import primary_source
@@ -30,6 +30,7 @@ from nas.settings import CPU, RunSettings, check_settings, goals_of
 from nas.signals import CountedSignal
 from nas.space import Architecture, Space
 from nas.spaces import make_space
+from nas.table_accuracy import TableAccuracy
 from nas.train import Advance, reproducible, train_alone
 from nas.trellis import Choices, architecture_of, choices_of
 from nas.workspace import Workspace
@@ -52,10 +53,11 @@ class Finalist:
     """Which decides who wins."""
     test_accuracy: float
     """On images that no choice has seen."""
-    test_images: int
     macs: int
     weight_elements: int
-    curve: tuple[CurvePoint, ...]
+    test_images: int = 0
+    """0 where a table told the accuracies, and the weights are as they began."""
+    curve: tuple[CurvePoint, ...] = ()
     """Validation accuracy while it trained."""
 
 
@@ -95,8 +97,22 @@ class Prepared:
 
     settings: RunSettings
     problem: Problem
-    data: Data
+    data: Data | None
+    """None where accuracies are known already."""
     predictor: Predictor
+    answers: TableAccuracy | None = None
+    """What knows them."""
+
+    @property
+    def images(self) -> Data:
+        """What networks are trained on.
+
+        Raises:
+            DataError: there is nothing.
+        """
+        if self.data is None:
+            raise DataError(f"{self.settings.data} has no images to train networks on.")
+        return self.data
 
 
 def prepare(settings: RunSettings, predictor: Predictor) -> Prepared:
@@ -109,6 +125,9 @@ def prepare(settings: RunSettings, predictor: Predictor) -> Prepared:
     source = data_source(settings.data)
     space = make_space(settings.space, image=source.image, classes=source.classes)
     problem = pose(space, predictor, device_setting(settings.device), goals_of(settings))
+    if source.answers is not None:
+        answers = source.answers(space)
+        return Prepared(settings=settings, problem=problem, data=None, predictor=predictor, answers=answers)
     return Prepared(
         settings=settings,
         problem=problem,
@@ -140,7 +159,7 @@ def conduct(
     settings, problem = prepared.settings, prepared.problem
     with reproducible(settings.seed, settings.threads):
         other_than_accuracy = primary_source(problem)
-        source = other_than_accuracy or share_weights(prepared, stage, workspace)
+        source = other_than_accuracy or prepared.answers or share_weights(prepared, stage, workspace)
         records = ask(prepared, source, stage, workspace, watch)
         # Training alone judges accuracy: where something else is asked for, the search itself has found the winner.
         best = finalists(records, 1 if other_than_accuracy else settings.finalists)
@@ -149,7 +168,7 @@ def conduct(
                 f"None of the {len(records)} networks that {settings.controller} asked about keeps the limits. Give it "
                 "--assist mask, a higher --budget, or another --limit."
             )
-        trained = train_finalists(prepared, best, stage, workspace)
+        trained = _told(prepared.answers, best, problem.space) or train_finalists(prepared, best, stage, workspace)
     return Outcome(
         settings=settings,
         space=problem.space,
@@ -177,7 +196,7 @@ def _layer_latencies(prepared: Prepared, winner: Finalist) -> tuple[float, ...]:
 
 def share_weights(prepared: Prepared, stage: Stage, workspace: Workspace | None = None) -> SharedWeightsAccuracy:
     """Train the weight-sharing network on the networks that the search would draw first."""
-    settings, data = prepared.settings, prepared.data
+    settings, data = prepared.settings, prepared.images
     sampler = Sampler(prepared.problem, seed=settings.seed)
     with stage("Training shared weights", settings.shared.steps(len(data.train))) as advance:
         supernet = train_shared_weights(
@@ -261,7 +280,7 @@ def train_finalists(
         delayed(_train_finalist)(
             prepared.problem.space,
             record,
-            prepared.data,
+            prepared.images,
             settings,
             workspace.checkpoint(f"finalist-{number}") if workspace else None,
         )
@@ -273,6 +292,22 @@ def train_finalists(
             trained.append(finalist)
             advance(len(trained), f"{finalist.validation_accuracy:.1%} at {finalist.record.cost:.1f} ms")
     return tuple(trained)
+
+
+def _told(answers: TableAccuracy | None, records: Sequence[Record], space: Space) -> tuple[Finalist, ...]:
+    """Let a table say what networks are worth that were found: as they stand, their weights are not trained."""
+    if answers is None:
+        return ()
+    return tuple(
+        _finalist(
+            space,
+            record,
+            Network(space, architecture_of(space, record.choices)).eval(),
+            validation=answers.accuracy(architecture_of(space, record.choices)),
+            test=answers.reported(architecture_of(space, record.choices)),
+        )
+        for record in records
+    )
 
 
 def _train_finalist(
@@ -289,16 +324,20 @@ def _train_finalist(
         advance=_while_parent_lives(),
         checkpoint=checkpoint,
     )
+    validation, test = (accuracy_of(trained.network, part) for part in (data.validation, data.test))
+    found = _finalist(space, record, trained.network.cpu(), validation=validation, test=test)
+    return replace(found, curve=trained.curve, test_images=len(data.test))
+
+
+def _finalist(space: Space, record: Record, network: Network, *, validation: float, test: float) -> Finalist:
+    architecture = architecture_of(space, record.choices)
     layers = network_layers(space, architecture)
-    validation_accuracy, test_accuracy = (accuracy_of(trained.network, part) for part in (data.validation, data.test))
     return Finalist(
         record=record,
         architecture=architecture,
-        network=trained.network.cpu(),
-        validation_accuracy=validation_accuracy,
-        test_accuracy=test_accuracy,
-        curve=trained.curve,
-        test_images=len(data.test),
+        network=network,
+        validation_accuracy=validation,
+        test_accuracy=test,
         macs=sum(map(macs, layers)),
         weight_elements=sum(layer.weight_elements for layer in layers),
     )

@@ -20,6 +20,7 @@ from nas.errors import ResumeError, SettingsError
 from nas.settings import DEFAULT_DATA, RunSettings, usual_settings
 from nas.signals import ACCURACY, Limit, parse_limits
 from nas.spaces import space_sha256
+from nas.table_accuracy import table_sha256
 from nas.user_signal import signal_names
 from parsers.device_config import DeviceConfig, load_device_config
 from parsers.toml_table import TomlTable
@@ -136,7 +137,7 @@ def run_toml(options: RunOptions) -> str:
     said = complete(options)
     tables: Mapping[str, Mapping[str, object]] = {
         "": {"schema": SCHEMA, **{name: value for name, value in _plain(said) if value not in (None, ())}},
-        "versions": versions(model_of(options), said.space or ""),
+        "versions": versions(model_of(options), said.space or "", said.data or ""),
     }
     lines = []
     for name, values in tables.items():
@@ -150,14 +151,16 @@ def _plain(options: RunOptions) -> Iterator[tuple[str, object]]:
     return ((item.name, getattr(options, item.name)) for item in fields(options))
 
 
-def versions(model: Path, space: str) -> dict[str, str]:
-    """Say what a search's figures depend on beside its options: the libraries, the predictor, a space's own file."""
+def versions(model: Path, space: str, data: str) -> dict[str, str]:
+    """Say what a search's figures depend on beside its options: libraries, predictor, a space's own file, a table."""
     found = {name: metadata.version(name) for name in _LIBRARIES}
     manifest = model / "manifest.json"
     if manifest.is_file():
         found["model_sha256"] = sha256(manifest.read_bytes()).hexdigest()
     if (file := space_sha256(space)) is not None:
         found["space_sha256"] = file
+    if (file := table_sha256(data)) is not None:
+        found["data_sha256"] = file
     return found
 
 
@@ -209,8 +212,13 @@ def check_versions(path: Path) -> None:
     if not isinstance(began, dict):
         raise ResumeError(f"{path} does not say with which versions its search began. Start over with --fresh.")
     model, space = Path(str(values.get("model", DEFAULT_MODEL))), str(values.get("space", ""))
-    files = {"model_sha256": f"the predictor in {model}", "space_sha256": f"the search space {space}"}
-    for name, version in versions(model, space).items():
+    data = str(values.get("data", ""))
+    files = {
+        "model_sha256": f"the predictor in {model}",
+        "space_sha256": f"the search space {space}",
+        "data_sha256": f"the table of {data}",
+    }
+    for name, version in versions(model, space, data).items():
         if began.get(name) != version:
             what = files.get(name, f"{name} ({version})")
             was = "" if name in files else f"; it was {began.get(name)}"

@@ -7,6 +7,7 @@ benchmark's own order of edges.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -94,6 +95,22 @@ def parse_table(text: str) -> tuple[Path, TableOptions]:
         channels=numbers.get("channels", _CHANNELS),
         side=numbers.get("side", _SIDE),
     )
+
+
+def table_sha256(data: str) -> str | None:
+    """Give the checksum of a table, by which a changed one is noticed; ``None`` for data that is no table.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    kind, _, place = data.partition(":")
+    if kind != "table":
+        return None
+    path = parse_table(place)[0]
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as exc:
+        raise DataError(f"Cannot read {path}: {exc.strerror or exc}. Name another table with --data.") from exc
 
 
 def table_image(options: TableOptions) -> Image:
