@@ -97,13 +97,16 @@ class CometSettings:
         """Refuse what no search can be set to.
 
         Raises:
-            SettingsError: a temperature that is not positive, a count below 1.
+            SettingsError: a temperature that is not positive, a count below 1, a number below 0.
         """
         if not 0 < self.temperature < np.inf:
             raise SettingsError(f"A temperature of {self.temperature:g} is none. Give one above 0.")
         for name in ("members", "draws", "batch_size", "starts", "edits", "rounds"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"AutoCoMET cannot search with {name} of {getattr(self, name)}. Give 1 or more.")
+        for name in ("scouts", "optimism", "long_optimism", "updates", "decay", "gain", "average_weight", "long_space"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise SettingsError(f"AutoCoMET cannot search with {name} of {getattr(self, name)}. Give 0 or more.")
 
 
 class Comet:

@@ -49,6 +49,8 @@ def test_a_rival_has_its_own_assistance():
         ("comet:temperature=0", "A temperature of 0"),
         ("comet:temperature=nan", "A temperature of nan"),
         ("comet:draws=0", "draws of 0"),
+        ("comet:scouts=-1", "scouts of -1. Give 0 or more"),
+        ("comet:gain=inf", "gain of inf"),
         ("comet:assist=mask", "comet has no setting 'assist'"),
         ("random:draws=3", "random has no setting 'draws'. It has: assist"),
         ("random:assist=some", "assist cannot be 'some'. Known: none, mask, near-budget"),
