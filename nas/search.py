@@ -138,7 +138,7 @@ def _query(
         choices=choices,
         accuracy=accuracy,
         costs=costs,
-        epsilon=regulation.epsilons[0] if regulation else None,
+        epsilon=regulation.epsilons[0] if regulation and regulation.epsilons else None,
         growth=regulation.growth if regulation else None,
         within=len(shares) == environment.budget.trellis.slots and keeps(choices),
         feasible_share=float(np.mean(shares)),

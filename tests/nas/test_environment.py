@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from metamodel.interface import Predictor, Setting
 from nas.costs import Budget
 from nas.encoding import Encoder
 from nas.environment import SearchEnvironment
+from nas.goals import Goals
+from nas.problem import pose
+from nas.signals import Limit
+from nas.space import Space
 from nas.trellis import Choices
 
 MakeBudget = Callable[..., Budget]
@@ -88,3 +93,44 @@ def test_a_backbone_beyond_the_limit_has_a_secondary_reward_of_minus_infinity(
     environment = SearchEnvironment(budget, encoder_of(budget), Asked())
 
     assert environment.reset()[1]["secondary_rewards"].tolist() == [-np.inf]
+
+
+def test_with_several_signals_the_info_has_a_vector_of_costs_and_of_secondary_rewards(
+    small_space: Space, predictor: Predictor, setting: Setting
+):
+    goals = Goals(
+        limits=(Limit(target="latency", value=16.0), Limit(target="memory", value=3.02)),
+        secondary=("latency", "memory", "energy"),
+    )
+    posed = pose(small_space, predictor, setting, goals)
+    environment = SearchEnvironment(posed.budget, posed.encoder, Asked())
+
+    check_env(environment, skip_render_check=True)
+    _, info = environment.reset()
+
+    latency_ms, energy_mj, memory_mb = info["costs"]
+    rewards = info["secondary_rewards"]
+    assert [signal.name for signal in posed.budget.signals] == ["latency", "energy", "memory"]
+    assert (latency_ms, memory_mb) == pytest.approx(posed.budget.costs(posed.trellis.complete(()))[::2])
+    assert rewards[0] == (pytest.approx(5 * np.log(latency_ms / 16)) if latency_ms <= 16 else -np.inf)
+    assert rewards[1] == pytest.approx(0.0)  # the backbone itself, measured by the backbone
+    assert rewards[2] == (pytest.approx(5 * np.log(memory_mb / 3.02)) if memory_mb <= 3.02 else -np.inf)
+    assert energy_mj > 0
+
+
+def test_an_episode_by_the_mask_ends_within_all_limits(small_space: Space, predictor: Predictor, setting: Setting):
+    goals = Goals(limits=(Limit(target="latency", value=13.0), Limit(target="memory", value=3.015)))
+    posed = pose(small_space, predictor, setting, goals)
+    asked, random = Asked(), np.random.default_rng(0)
+    environment = SearchEnvironment(posed.budget, posed.encoder, asked)
+
+    for _ in range(100):
+        _, info = environment.reset()
+        finished = False
+        while not finished:
+            action = random.choice(np.flatnonzero(info["action_mask"]))
+            observation, _, finished, _, info = environment.step(action)
+            assert environment.observation_space.contains(observation)
+        assert np.all(info["costs"] <= [13.0, 3.015])
+
+    assert len(asked.networks) == 100

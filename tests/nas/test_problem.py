@@ -10,6 +10,7 @@ from metamodel.interface import Predictor, Setting
 from nas.controllers.assistance import Assist
 from nas.controllers.comet import Comet
 from nas.controllers.random_search import RandomSearch
+from nas.environment import SearchEnvironment
 from nas.errors import InfeasibleError, PredictorError, SettingsError
 from nas.goals import Goals
 from nas.layers import network_layers
@@ -27,6 +28,7 @@ from nas.problem import (
     pose,
     potential_used,
 )
+from nas.search import search
 from nas.signals import Limit
 from nas.space import Space
 from nas.trellis import Choices, Trellis, architecture_of, choices_of
@@ -228,3 +230,28 @@ def test_a_space_that_carries_too_much_gets_the_learned_potential_and_is_told_so
     assert "shapes can be carried into slot" in note
     assert notes(problem, "learned") == ()
     assert Sampler(problem, seed=0).draw()
+
+
+def test_a_search_for_a_low_cost_that_is_limited_has_no_potential_and_no_weight(
+    small_space: Space, predictor: Predictor, setting: Setting
+):
+    goals = Goals(limits=(Limit(target="latency", value=15.0),), primary="latency")
+    posed = pose(small_space, predictor, setting, goals)
+    source = primary_source(posed)
+    assert source is not None
+    environment = SearchEnvironment(
+        posed.budget, posed.encoder, lambda choices: source.accuracy(architecture_of(small_space, choices))
+    )
+
+    records = search(
+        environment,
+        make_controller("comet", posed, potential="exact", seed=0),
+        keeps=posed.budget.keeps,
+        budget=40,
+        report=lambda _: None,
+    )
+
+    assert {record.epsilon for record in records} == {None}
+    # It learns to ask for quicker networks: the mean of the second half is better than that of the first.
+    rewards = [record.accuracy for record in records]
+    assert sum(rewards[20:]) > sum(rewards[:20])
