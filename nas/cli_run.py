@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli_common import DATA_HELP, JsonOption, load_model
+from nas.cli_verify import Found, check_verify, show, verify_found
 from nas.errors import ResumeError, SettingsError
-from parsers.console import progress, tell
+from parsers.console import EXIT_INCOMPLETE, progress, tell
 
 if TYPE_CHECKING:
     from nas.run import Prepared
@@ -109,6 +110,12 @@ def run_search_command(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard's event files into the search's folder.")
     ] = False,
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            "--verify", help="Then measure what was found on a phone (its serial), or on host; see 'nas verify'."
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="A search's run.toml: its settings, where no option says otherwise.")
     ] = None,
@@ -151,6 +158,8 @@ def run_search_command(
         threads=threads,
         torch_device=torch_device,
     )
+    if verify is not None:
+        check_verify(verify)
     folder = run_search(
         said,
         config=config,
@@ -159,7 +168,10 @@ def run_search_command(
         fresh=fresh,
         watched=_event_files if tensorboard else _unwatched,
     )
-    _print_search(folder, as_json=as_json)
+    verified = None if verify is None else verify_found(folder, verify)
+    _print_search(folder, as_json=as_json, verified=verified)
+    if verified is not None and verified.verification.missing:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 Watch = Callable[["Sequence[Record]"], None]
@@ -274,8 +286,8 @@ def _device(tier: str | None, device_config: str | None) -> str | None:
     return tier or device_config
 
 
-def _print_search(folder: Path, *, as_json: bool) -> None:
-    """Print what lies in a finished search's folder."""
+def _print_search(folder: Path, *, as_json: bool, verified: Found | None) -> None:
+    """Print what lies in a finished search's folder, and what a device said of it."""
     from nas.output import FILES
 
     files = {name: str(folder / file) for name, file in FILES.items()}
@@ -289,6 +301,8 @@ def _print_search(folder: Path, *, as_json: bool) -> None:
             **{name: found[name] for name in _SHOWN},
             "files": files,
         }
+        if verified is not None:
+            document["verification"] = verified.document
         print(json.dumps(document))
         return
     print(f"Winner of {found['queries']}: {' | '.join(found['labels'])}")
@@ -306,6 +320,8 @@ def _print_search(folder: Path, *, as_json: bool) -> None:
         print(f"  accuracy by the table {told}; the weights written are not trained")
     for name, path in files.items():
         print(f"  {name.replace('_', ' ')}: {path}")
+    if verified is not None:
+        show(verified)
 
 
 _SHOWN = (

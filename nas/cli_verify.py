@@ -158,6 +158,24 @@ def verify_search(folder: Path, wishes: Wishes) -> Found:
     return Found(verification=verification, document=document, path=write_verification(document, folder))
 
 
+def check_verify(device: str) -> None:
+    """See that a device is there, before a search that it is to verify.
+
+    Raises:
+        MeasuringError: it is not, or cannot measure now.
+    """
+    from nas.verify import OnDevice
+
+    OnDevice(device=device).check()
+
+
+def verify_found(folder: Path, device: str) -> Found:
+    """Verify a search that has just ended, as ``nas verify FOLDER --device DEVICE`` does."""
+    from nas.verify import How
+
+    return verify_search(folder, Wishes(device=device, how=How()))
+
+
 def prove(folder: Path, wishes: Wishes, *, most: int, quiet: bool) -> Proved:
     """Verify a search; as long as its winner misses its latency, calibrate the predictor, search and verify again.
 

@@ -37,7 +37,7 @@ from parsers.evidence import read_whole_network
 from parsers.jobs import JOB_FILE, read_device
 from parsers.network import read_network
 from parsers.schema import Row, Status
-from profiler.measure import TROUBLE, Measured, Wires, measure_networks
+from profiler.measure import TROUBLE, Measured, Wires, check_device, measure_networks
 
 _DRAWS_PER_NETWORK = 200
 """Draws without a new network after which a space counts as exhausted."""
@@ -159,6 +159,9 @@ def _with_any_weights(space: Space, architecture: Architecture, *, seed: int) ->
     return to_onnx(network.eval(), space.image)
 
 
+_TROUBLES = (TROUBLE, ParsersError)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnDevice:
     """Measures on a device by ``profiler.measure``; fits :class:`Measure`."""
@@ -176,9 +179,20 @@ class OnDevice:
     """The ONNX Runtime for Android; None takes the one that is fetched."""
     fresh: bool = False
     """Measure anew what was measured before."""
-    advance: Advance
+    advance: Advance = lambda _done, _note: None
     """Takes how many processes have ended, and a note."""
     waiting: Callable[[], None] = lambda: None
+
+    def check(self) -> None:
+        """See that the device is there.
+
+        Raises:
+            MeasuringError: it is not, or cannot measure now.
+        """
+        try:
+            check_device(self.device, runs=self.runs, wires=Wires(servers=self.servers, runtime=self.runtime))
+        except TROUBLE as exc:
+            raise MeasuringError(str(exc)) from exc
 
     def __call__(self, models: Sequence[Path], *, name: str, provider: str, threads: int) -> DeviceRuns:
         """Measure ONNX files.
@@ -212,9 +226,6 @@ class OnDevice:
             return _device_runs(measured)
         except _TROUBLES as exc:
             raise MeasuringError(str(exc)) from exc
-
-
-_TROUBLES = (TROUBLE, ParsersError)
 
 
 def _device_runs(measured: Measured) -> DeviceRuns:

@@ -223,6 +223,16 @@ def measure_chosen(
     return measure_suite(few, settings, open_bench(settings, runs=runs, wires=wires), fresh=True, report=report)
 
 
+def check_device(device: str, *, runs: Path, wires: Wires | None = None) -> None:
+    """See that a device is there and could measure now, before work that its measurement ends; nothing is written.
+
+    Raises:
+        ProfilerError: it is not, or cannot.
+    """
+    settings = CampaignSettings(suite="check", suite_sha256="", device=device)
+    open_bench(settings, runs=runs, wires=wires)
+
+
 def measure_networks(
     models: Sequence[Path],
     *,
