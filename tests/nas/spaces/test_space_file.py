@@ -352,3 +352,15 @@ def test_a_spaces_file_is_known_by_its_content_and_its_label_by_its_path(path: P
     assert space_label("mobilenetv2") == "mobilenetv2"
     with pytest.raises(SpaceError, match="Cannot read the search space"):
         space_sha256(str(tmp_path / "absent.toml"))
+
+
+def test_the_example_of_the_documentation_is_a_space(tmp_path: Path):
+    page = (Path(__file__).parents[3] / "docs" / "spaces.md").read_text(encoding="utf-8")
+    path = tmp_path / "my-space.toml"
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0])
+
+    space = make_space(str(path), image=Image(channels=1, height=28, width=28), classes=10)
+
+    assert (space.name, len(space.slots)) == ("my-space", 5)
+    assert space.count() == pytest.approx(5.6e6, rel=0.01)
+    assert f"{space.count() / 1e6:.1f} million networks" in page
