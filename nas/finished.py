@@ -21,6 +21,7 @@ from nas.spaces import make_space
 from nas.workspace import RUN_FILE, Workspace
 
 _AGAIN = "Search again with 'nas run'."
+_COLUMNS = ("query", "architecture", "accuracy", "latency_ms", "within_limits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,10 @@ class FoundNetwork:
     architecture: Architecture
     accuracy: float
     """By shared weights, in [0, 1]."""
+    latency_ms: float | None
+    """As the search's predictor had it; None where it was not counted."""
+    is_within: bool
+    """Whether it keeps the search's limits by that predictor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +59,10 @@ class FinishedSearch:
         return self.folder / FILES["network"]
 
     def best(self, count: int) -> tuple[FoundNetwork, ...]:
-        """Give the winner, then the finalists, then the others by accuracy, as many as asked for."""
+        """Give the winner, then the finalists, then others within the limits by accuracy, as many as asked for."""
         place = {query: index for index, query in enumerate(self.finalists)}
         ranked = sorted(
-            self.networks,
+            (one for one in self.networks if one.is_within or one == self.winner),
             key=lambda one: (one != self.winner, place.get(one.query, len(place)), -one.accuracy, one.query),
         )
         return tuple(ranked[:count])
@@ -125,7 +130,7 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 def _read_history(path: Path, space: Space) -> tuple[FoundNetwork, ...]:
     try:
-        table = pq.read_table(path, columns=["query", "architecture", "accuracy"])
+        table = pq.read_table(path, columns=list(_COLUMNS))
     except (pa.ArrowInvalid, OSError) as exc:
         raise SearchFolderError(f"Cannot read {path} ({str(exc).splitlines()[0]}). {_AGAIN}") from exc
     rows: Sequence[Mapping[str, Any]] = table.to_pylist()
@@ -134,6 +139,8 @@ def _read_history(path: Path, space: Space) -> tuple[FoundNetwork, ...]:
             query=row["query"],
             architecture=architecture_from_json(row["architecture"], space),
             accuracy=row["accuracy"],
+            latency_ms=row["latency_ms"],
+            is_within=row["within_limits"],
         )
         for row in rows
     )

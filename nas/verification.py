@@ -7,6 +7,7 @@ those of the latter. This module measures nothing and draws nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -51,7 +52,9 @@ class Candidate:
     architecture: Architecture
     layers: tuple[Layer, ...]
     costs: tuple[float, ...]
-    """As the search counts them, one per signal."""
+    """By the predictor for the device searched for, one per signal."""
+    searched_ms: float | None = None
+    """Latency as the search's history has it; None for a network that was drawn, or where it was not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,16 @@ class Verification:
     def winners_curse(self) -> MeanError | None:
         """By how much the best are further underestimated (negative) than random networks."""
         return difference(self.errors(Group.BEST), self.errors(Group.RANDOM))
+
+    @property
+    def other_predictor(self) -> tuple[float, float] | None:
+        """The winner's latency as the search had it and by the predictor that was asked now, ms, where they differ."""
+        names = [signal.name for signal in self.signals]
+        before = self.winner.candidate.searched_ms
+        if before is None or "latency" not in names:
+            return None
+        now = self.winner.candidate.costs[names.index("latency")]
+        return None if math.isclose(before, now, rel_tol=1e-6) else (before, now)
 
     @property
     def winner(self) -> Checked:

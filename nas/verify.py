@@ -105,6 +105,7 @@ def choose_networks(search: FinishedSearch, problem: Problem, how: How) -> tuple
             query=None if found is None else found.query,
             is_winner=found == search.winner,
             accuracy=None if found is None else found.accuracy,
+            searched_ms=None if found is None else found.latency_ms,
             architecture=architecture,
             layers=network_layers(problem.space, architecture),
             costs=problem.budget.costs(choices_of(problem.space, architecture)),

@@ -76,7 +76,11 @@ def verification_json(verification: Verification, *, search: Path, model: Path, 
             "is_measured_device": verification.is_target,
             "predictions": _standing(verification.target_standing),
         },
-        "predictor": {"model": model.as_posix(), "predictions": _standing(verification.standing)},
+        "predictor": {
+            "model": model.as_posix(),
+            "is_the_searchs": verification.other_predictor is None,
+            "predictions": _standing(verification.standing),
+        },
         "networks": [_network(one, verification) for one in verification.networks],
         "groups": {group.value: _mean(verification.mean_error(group)) for group in Group},
         "winners_curse": _mean(verification.winners_curse),
@@ -166,6 +170,11 @@ def headline(verification: Verification) -> Iterator[str]:
         told = ", modelled by a formula" if target is not None and target.modelled else ""
         yield f"The search was for {device.name} ({kind}{told}): what it saw is in column 'search', of another device."
         yield f"Column 'predicted', its intervals and errors are of predictions for {on.device}."
+    if (other := verification.other_predictor) is not None:
+        yield (
+            f"The predictor is another than the search's, which had {_figure(other[0])} ms for the winner where this one has "
+            f"{_figure(other[1])} ms."
+        )
     if standing is not None and standing.modelled:
         yield f"Predictions for {on.device} are modelled by a formula, not learned from measurements."
     if standing is not None and not standing.known:

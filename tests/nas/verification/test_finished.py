@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def test_a_finished_search_is_read_back_as_it_was_found(tiny_search: Path, tiny_
     assert found.settings.limits == tiny_outcome.settings.limits
     assert [one.architecture for one in found.networks] == [architecture_of(space, one.choices) for one in records]
     assert [one.accuracy for one in found.networks] == [one.accuracy for one in records]
+    assert [one.latency_ms for one in found.networks] == [one.cost for one in records]
     assert found.winner.architecture == tiny_outcome.winner.architecture
     trained = [one.architecture for one in tiny_outcome.finalists]
     assert [found.networks[query - 1].architecture for query in found.finalists] == trained
@@ -36,6 +38,16 @@ def test_the_best_are_the_winner_then_the_finalists_then_the_rest_by_accuracy(ti
     assert rest == sorted(rest, reverse=True)
     assert len(set(ranked)) == len(ranked) == len(found.networks)
     assert found.best(1) == (found.winner,)
+
+
+def test_networks_beyond_the_limits_are_not_among_the_best(tiny_search: Path):
+    found = read_finished(tiny_search)
+    beyond = [dataclasses.replace(one, is_within=one.query % 2 == 0, accuracy=1.0) for one in found.networks]
+    winner = beyond[found.winner.query - 1]
+
+    best = dataclasses.replace(found, networks=tuple(beyond), winner=winner).best(100)
+
+    assert {one.query for one in best} == {2, 4, 6, 8, winner.query}
 
 
 def edit(path: Path, **changes: object) -> None:

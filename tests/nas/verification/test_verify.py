@@ -162,6 +162,20 @@ def test_predictions_for_what_was_measured_and_for_what_was_searched_for_are_kep
     assert device_setting(found.searched_for).device == "low"
 
 
+def test_a_predictor_that_is_not_the_searchs_is_noticed(tiny_search: Path, predictor):
+    from tests.nas.conftest import FormulaPredictor
+
+    search = read_finished(tiny_search)
+
+    own, other = (
+        verify(search, one, FakeDevice(twice_as_predicted(predictor)), How(best=1, random=0)).other_predictor
+        for one in (predictor, FormulaPredictor(overhead_ms=0.9))
+    )
+
+    assert own is None
+    assert other[0] == search.winner.latency_ms > other[1]
+
+
 def test_a_device_that_is_not_there_is_one_line_in_the_profilers_words(tmp_path: Path, tiny_search: Path, predictor):
     measure = OnDevice(device="R58M12ABCDE", runs=tmp_path / "runs", advance=lambda _done, _note: None)
 
@@ -171,7 +185,7 @@ def test_a_device_that_is_not_there_is_one_line_in_the_profilers_words(tmp_path:
     assert "\n" not in str(told.value)
 
 
-def test_a_small_networks_are_really_measured_on_this_machine(tmp_path: Path, tiny_search: Path, predictor):
+def test_small_networks_are_really_measured_on_this_machine(tmp_path: Path, tiny_search: Path, predictor):
     seen: list[int] = []
     measure = OnDevice(
         device="host", runs=tmp_path / "runs", processes=2, advance=lambda done, _note: seen.append(done)

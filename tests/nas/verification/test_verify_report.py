@@ -105,6 +105,18 @@ def test_predictions_for_another_device_are_told_apart_in_words(found: Verificat
     assert told[-1] == "The predictor never saw shelf-phone: it goes by what the device says of its hardware."
 
 
+def test_another_predictor_than_the_searchs_is_told(found: Verification):
+    winner, *others = found.networks
+    changed = dataclasses.replace(winner, candidate=dataclasses.replace(winner.candidate, searched_ms=99.0))
+    told = dataclasses.replace(found, networks=(changed, *others))
+
+    assert next(line for line in headline(told) if "another than" in line).startswith(
+        "The predictor is another than the search's, which had 99.0 ms for the winner where this one has "
+    )
+    documents = [verification_json(one, search=Path("s"), model=Path("m"), serial="x") for one in (found, told)]
+    assert [one["predictor"]["is_the_searchs"] for one in documents] == [True, False]
+
+
 def test_on_the_device_that_was_searched_for_there_is_one_prediction(found: Verification):
     target = dataclasses.replace(found, is_target=True)
 
