@@ -273,6 +273,8 @@ def _kept(said: RunOptions, workspace: Workspace, *, resume: bool, fresh: bool) 
         path = workspace.run_file
     elif workspace.finished:
         path = workspace.final / workspace.run_file.name
+    elif said.device is None:
+        raise ResumeError(f"There is no search in {workspace.final} to go on with. Start one: nas run --tier low.")
     else:
         return said  # stopped before there was anything to keep: it begins
     kept = read_run_file(path)

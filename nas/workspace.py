@@ -67,10 +67,9 @@ class Workspace:
         for folder, is_search in ((self.final, self.finished), (self.folder, self.begun or self._state.is_dir())):
             if folder.exists() and not (folder.is_dir() and (is_search or not any(folder.iterdir()))):
                 raise OutputError(f"{folder} is there already and is no search folder. Name another one with -o.")
-        with writing(self.final.parent):
-            self.final.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.final.parent):
-                pass
+        parent = next(folder for folder in self.final.absolute().parents if folder.exists())
+        with writing(self.final.parent), tempfile.TemporaryFile(dir=parent):
+            pass
 
     @contextlib.contextmanager
     def opened(self, run_toml: str) -> Iterator[Workspace]:

@@ -136,6 +136,7 @@ def test_an_empty_folder_and_a_missing_parent_are_fine(tmp_path: Path):
     for folder in (tmp_path / "empty", tmp_path / "missing" / "search"):
         workspace = Workspace(folder)
         workspace.check()
+        assert not (tmp_path / "missing").exists()  # nothing is made before there is something to keep
         with workspace.opened(""):
             workspace.publish()
 
