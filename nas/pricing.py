@@ -66,7 +66,8 @@ class Parts:
     def layers(self) -> tuple[Layer, ...]:
         """List every layer once."""
         inner = [part for rows in self.steps for row in rows for part in row if part is not None]
-        return tuple({layer.key: layer for part in (self.start, *inner, *self.end) for layer in part.layers}.values())
+        found = dict.fromkeys(layer for part in (self.start, *inner, *self.end) for layer in part.layers)
+        return tuple({layer.key: layer for layer in found}.values())
 
     def of(self, architecture: Architecture) -> tuple[Part, ...]:
         """List the pieces of a network."""
@@ -133,7 +134,7 @@ class _LayerPrices:
     def __init__(self, parts: Parts, predictor: Predictor, setting: Setting) -> None:
         self._parts, self._predictor, self._setting = parts, predictor, setting
         layers = parts.layers()
-        self._places = {layer.key: place for place, layer in enumerate(layers)}
+        self._places = {layer: place for place, layer in enumerate(layers)}
         self._costs: LayerCosts = predictor.predict_layers(layers, setting)
         self._manual = network_layers(parts.space, parts.space.manual())
         self._network: NetworkCosts = predictor.predict_network(self._manual, setting)
@@ -160,7 +161,17 @@ class _LayerPrices:
                 return self._memory_tables()
 
     def _memory_tables(self) -> tuple[CostTable, CostTable]:
-        """Lay out base + weights, which add up, and live activations, of which the largest count."""
+        """Lay out base + weights, which add up, and live activations, of which the largest count.
+
+        Raises:
+            SettingsError: slots do not run one after the other, so that none of them tells what is alive.
+        """
+        space = self._parts.space
+        if any(operation.order for operation in space.operations(space.manual())):
+            raise SettingsError(
+                f"The slots of {space.name} do not run one after the other, so the memory of its networks cannot be "
+                "planned. Limit weights instead."
+            )
         known = self._of_layers("memory", self._costs.memory_mb)
         base_mb = self._base_mb()
 
@@ -210,10 +221,10 @@ class _LayerPrices:
             )
 
     def _sum(self, known: FloatArray, layers: Sequence[Layer]) -> float:
-        return sum(float(known[self._places[layer.key]]) for layer in layers)
+        return sum(float(known[self._places[layer]]) for layer in layers)
 
     def _largest(self, known: FloatArray, layers: Sequence[Layer]) -> float:
-        return max((float(known[self._places[layer.key]]) for layer in layers), default=0.0)
+        return max((float(known[self._places[layer]]) for layer in layers), default=0.0)
 
 
 def _own_table(parts: Parts, signal: UserSignal) -> CostTable:

@@ -11,15 +11,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nas.errors import SpaceError
+from metamodel.interface import Predictor, Setting
+from nas.costs import Budget
+from nas.errors import SettingsError, SpaceError
 from nas.export import check_against_torch, to_onnx
 from nas.layers import network_layers, space_layers
 from nas.network import Convolution, Network
+from nas.pricing import price_signals
 from nas.space import Architecture, Image, Space, architecture_from_json, architecture_to_json, choice_label
 from nas.spaces.cell import EDGES, PUBLISHED_EDGES, EdgeOperation, fits
 from nas.spaces.nasbench201 import Edge, nasbench201
 from nas.supernet import SuperNetwork
-from nas.trellis import architecture_of, space_trellis
+from nas.trellis import architecture_of, choices_of, space_trellis
 from parsers.network import parse_network
 from parsers.roofline import macs
 
@@ -193,6 +196,21 @@ def test_the_costs_of_a_network_are_in_its_edges_each_once(small: Space):
 
         assert sorted(map(repr, parts)) == sorted(map(repr, small.operations(cell(text))))
         assert len({operation.order for operation in parts[:-3]}) == len(parts) - 3
+
+
+def test_a_network_costs_what_its_layers_cost_and_its_memory_cannot_be_planned(
+    small: Space, predictor: Predictor, setting: Setting
+):
+    budget = Budget(space_trellis(small), price_signals(small, predictor, setting, ["latency", "macs"]))
+
+    for text in ("sns3n3", "nnsnnn", "s1n3n3", "snpsn3", "sspnsp"):
+        layers = network_layers(small, cell(text))
+        latency, operations = budget.costs(choices_of(small, cell(text)))
+
+        assert latency == pytest.approx(predictor.predict_network(layers, setting).latency_ms)
+        assert operations == sum(map(macs, layers))
+    with pytest.raises(SettingsError, match="slots of nasbench201 do not run one after the other, so the memory"):
+        price_signals(small, predictor, setting, ["memory"])
 
 
 def test_an_edge_into_a_node_that_nobody_reads_cannot_be_there(small: Space):
