@@ -75,6 +75,8 @@ def read_finished(folder: Path) -> FinishedSearch:
         SearchFolderError: it is none, is not finished, is of another version, or lacks a file.
         NasError, DeviceConfigError: what it was searched for is not there any more: its device, its space.
     """
+    if folder.name in {"", ".."}:
+        folder = folder.resolve()  # what is written beside it needs its name
     _check_finished(folder)
     try:
         options = read_run_file(folder / RUN_FILE)

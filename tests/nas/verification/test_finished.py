@@ -87,6 +87,12 @@ def test_what_is_no_finished_search_of_this_version_is_one_line(tiny_search: Pat
     assert "\n" not in str(told.value)
 
 
+def test_the_current_folder_has_a_name_too(tiny_search: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tiny_search)
+
+    assert read_finished(Path()).folder == tiny_search.resolve()
+
+
 def test_an_absent_folder_is_no_search_folder(tmp_path: Path):
     with pytest.raises(SearchFolderError, match="is no search folder"):
         read_finished(tmp_path / "absent")
