@@ -7,6 +7,7 @@ A search's folder holds the file from the start, with everything said, so that t
 from __future__ import annotations
 
 import json
+import platform
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -15,6 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import torch
 
 from nas.errors import ResumeError, SettingsError
 from nas.settings import DEFAULT_DATA, RunSettings, usual_settings
@@ -154,6 +157,8 @@ def _plain(options: RunOptions) -> Iterator[tuple[str, object]]:
 def versions(model: Path, space: str, data: str) -> dict[str, str]:
     """Say what a search's figures depend on beside its options: libraries, predictor, a space's own file, a table."""
     found = {name: metadata.version(name) for name in _LIBRARIES}
+    # What a processor can do decides which of torch's kernels run, and so the last bits of weights.
+    found["processor"] = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     manifest = model / "manifest.json"
     if manifest.is_file():
         found["model_sha256"] = sha256(manifest.read_bytes()).hexdigest()
@@ -214,17 +219,16 @@ def check_versions(path: Path) -> None:
     model, space = Path(str(values.get("model", DEFAULT_MODEL))), str(values.get("space", ""))
     data = str(values.get("data", ""))
     files = {
-        "model_sha256": f"the predictor in {model}",
-        "space_sha256": f"the search space {space}",
-        "data_sha256": f"the table of {data}",
+        "model_sha256": f"version of the predictor in {model}",
+        "space_sha256": f"version of the search space {space}",
+        "data_sha256": f"version of the table of {data}",
     }
     for name, version in versions(model, space, data).items():
         if began.get(name) != version:
-            what = files.get(name, f"{name} ({version})")
+            kind = "kind of processor" if name == "processor" else f"version of {name}"
+            what = files.get(name, f"{kind} ({version})")
             was = "" if name in files else f"; it was {began.get(name)}"
-            raise ResumeError(
-                f"The search in {path.parent} began with another version of {what}{was}. Start over with --fresh."
-            )
+            raise ResumeError(f"The search in {path.parent} began with another {what}{was}. Start over with --fresh.")
 
 
 def _read(path: Path) -> dict[str, Any]:

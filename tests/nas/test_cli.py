@@ -232,6 +232,7 @@ def test_starting_over_throws_the_unfinished_search_away(stopped: Nas, tmp_path:
     [
         ("schema = 2", "schema = 1", "found.unfinished/run.toml is of another version of AutoCoMET (schema 1"),
         ("torch = ", 'torch = "1.0" #', "began with another version of torch"),
+        ("processor = ", 'processor = "z80" #', "began with another kind of processor"),
         ("budget = 2", "budgt = 2", "budgt in found.unfinished/run.toml is not understood."),
         ("budget = 2", 'budget = "2"', "budget in found.unfinished/run.toml must be of type int, not '2'."),
     ],
