@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = Path("models/default")
 
-SpaceOption = Annotated[str, typer.Option("--space", help="Search space.")]
-DATA_HELP = "mnist-5k, fashion-mnist, silhouettes, or KIND:PLACE as images:FOLDER@64, coco:FOLDER, masks:FILE.npz (docs/data.md)."
+SpaceOption = Annotated[str, typer.Option("--space", help="Search space: a name, a TOML file, or file.py:function.")]
+DATA_HELP = "mnist-5k, fashion-mnist, silhouettes, or KIND:PLACE as images:FOLDER@64, coco:FOLDER, masks:FILE.npz, table:FILE.npz@signal=COLUMN (docs/data.md)."
 DataOption = Annotated[str, typer.Option("--data", help=DATA_HELP)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 

@@ -130,15 +130,17 @@ def _costs(space: Space, task: SpaceTask) -> CostTable:
     if task.cost_table is None:
         return _predicted(space, task)
     costs = read_layer_costs(task.cost_table, task.cost)
-    missing = [layer for layer in space_layers(space) if layer.key not in costs]
+    layers = space_layers(space)
+    missing = [layer for layer in layers if layer.key not in costs]
     if missing:
         raise DataError(
             f"{task.cost_table} has no cost of {len(missing)} of {space.name}'s layers, such as {missing[0].type} "
             f"{missing[0].key}. 'nas space layers' writes all of them."
         )
+    by_layer = {layer: costs[layer.key] for layer in layers}
 
     def price(part: Part) -> float:
-        return sum(costs[layer.key] for layer in part.layers)
+        return sum(by_layer[layer] for layer in part.layers)
 
     return Parts(space).table(price)
 
