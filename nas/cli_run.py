@@ -103,6 +103,14 @@ def run_search_command(
     alone_epochs: Annotated[
         float | None, typer.Option("--alone-epochs", min=0.01, help="How long every finalist is trained alone.")
     ] = None,
+    rank_check: Annotated[
+        int | None,
+        typer.Option(
+            "--rank-check",
+            min=0,
+            help="Train so many other networks alone, too, and warn where shared weights rank poorly.",
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Of torch; else 1.")] = None,
     torch_device: Annotated[
         str | None, typer.Option("--torch-device", help="Where networks are trained: cpu, or a GPU as cuda; else cpu.")
@@ -155,6 +163,7 @@ def run_search_command(
         tuning_epochs=tuning_epochs,
         finalists=finalists,
         alone_epochs=alone_epochs,
+        rank_check=rank_check,
         threads=threads,
         torch_device=torch_device,
     )
@@ -301,6 +310,7 @@ def _print_search(folder: Path, *, as_json: bool, verified: Found | None) -> Non
             "blocks": found["labels"],
             "latency_ms": found["predicted_latency_ms"],
             **{name: found[name] for name in _SHOWN},
+            "ranks": found.get("ranks"),
             "files": files,
         }
         if verified is not None:
@@ -320,6 +330,12 @@ def _print_search(folder: Path, *, as_json: bool, verified: Found | None) -> Non
     else:
         told = f"{found['validation_accuracy']:.2%} searched for, {found['test_accuracy']:.2%} reported"
         print(f"  accuracy by the table {told}; the weights written are not trained")
+    if found.get("ranks"):
+        weak = "; that is poor, so let more finalists be trained alone" if found["ranks"]["weak"] else ""
+        print(
+            f"  shared weights rank {found['ranks']['networks']} other networks as training alone does with a coefficient of "
+            f"{found['ranks']['correlation']:.2f} (Spearman){weak}"
+        )
     for name, path in files.items():
         print(f"  {name.replace('_', ' ')}: {path}")
     if verified is not None:

@@ -10,6 +10,7 @@ from nas.export import export_onnx, save_weights
 from nas.history import SCHEMA_VERSION, write_front, write_history
 from nas.html_report import report_html
 from nas.plots import plot_front, plot_learning_curve
+from nas.rank import RankCheck
 from nas.run import Finalist, Outcome
 from nas.run_file import DEFAULT_MODEL
 from nas.signals import CountedSignal, column_name
@@ -75,10 +76,17 @@ def _architecture_json(outcome: Outcome) -> str:
         "limits": {column_name(one.name): one.limit for one in outcome.signals if one.limit is not None},
         "manual": {column_name(one.name): one.manual for one in outcome.signals},
         "queries": len(outcome.records),
+        "ranks": _ranks(outcome.ranks),
         **_described(winner, outcome.signals, queries),
         "finalists": [_described(one, outcome.signals, queries) for one in outcome.finalists],
     }
     return json.dumps(described, indent=2) + "\n"
+
+
+def _ranks(ranks: RankCheck | None) -> dict[str, object] | None:
+    if ranks is None:
+        return None
+    return {"networks": ranks.networks, "correlation": ranks.correlation, "weak": ranks.weak}
 
 
 def _described(
@@ -97,4 +105,5 @@ def _described(
         "test_images": finalist.test_images,
         "macs": finalist.macs,
         "weight_elements": finalist.weight_elements,
+        "curve": [[point.epochs, point.accuracy] for point in finalist.curve],
     }

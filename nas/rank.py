@@ -7,9 +7,8 @@ whole space, and closer to what counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from joblib import Parallel, delayed
 from scipy.stats import spearmanr
@@ -20,7 +19,7 @@ from nas.quality import accuracy_of
 from nas.schedule import Schedule
 from nas.space import Architecture, Space
 from nas.splits import Data
-from nas.train import Advance, train_alone
+from nas.train import Advance, train_alone, while_parent_lives
 
 WEAK = 0.5
 """Below this coefficient, a search is warned: its queries tell little of how good its networks are."""
@@ -104,42 +103,19 @@ def judge_both_ways(
 def _alone(
     space: Space, architecture: Architecture, data: Data, schedule: Schedule, *, seed: int, threads: int
 ) -> tuple[float, float]:
-    trained = train_alone(
-        space, architecture, data, schedule, seed=seed, threads=threads, advance=lambda _done, _note: None
-    )
+    trained = train_alone(space, architecture, data, schedule, seed=seed, threads=threads, advance=while_parent_lives())
     return accuracy_of(trained.network, data.validation), gain_of_last_third(trained.curve)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What ``benchmarks/bench_shared_weights.py`` found for a space on a data set, by the usual schedules."""
+class RankCheck:
+    """How shared weights of one search ranked networks."""
 
-    mean: float
-    lowest: float
-    highest: float
-    seeds: int
     networks: int
-    """Of each seed."""
+    correlation: float
+    """Spearman's coefficient with training alone."""
 
-
-MEASURED: Mapping[tuple[str, str], Measured] = MappingProxyType({})
-"""By space and data set."""
-
-
-def rank_warning(space: str, data: str) -> str:
-    """Say in one line what is to be thought of a search by shared weights; nothing where they rank well.
-
-    Args:
-        space: name of the space.
-        data: name of the data set.
-    """
-    measured = MEASURED.get((space, data))
-    if measured is None:
-        return ""
-    if measured.mean >= WEAK:
-        return ""
-    return (
-        f"Shared weights of {space} rank networks on {data} poorly: Spearman's coefficient with training alone is "
-        f"{measured.mean:.2f} ({measured.lowest:.2f} to {measured.highest:.2f}, {measured.seeds} seeds). "
-        "Let more finalists be trained alone, or tune paths longer: --finalists, --tuning-epochs."
-    )
+    @property
+    def weak(self) -> bool:
+        """Whether the search is to be warned."""
+        return self.correlation < WEAK

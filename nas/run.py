@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -25,13 +24,14 @@ from nas.network import Network
 from nas.primary import primary_source
 from nas.problem import ControllerName, Problem, Sampler, make_controller, pose
 from nas.quality import accuracy_of
+from nas.rank import RankCheck, different, judge_both_ways, rank_correlation
 from nas.search import Record, Report, best_record, finalists, search
 from nas.settings import CPU, RunSettings, check_settings, goals_of
 from nas.signals import CountedSignal
 from nas.space import Architecture, Space
 from nas.spaces import make_space
 from nas.table_accuracy import TableAccuracy
-from nas.train import Advance, reproducible, train_alone
+from nas.train import Advance, reproducible, train_alone, while_parent_lives
 from nas.trellis import Choices, architecture_of, choices_of
 from nas.workspace import Workspace
 from parsers.device_config import DeviceConfig
@@ -74,6 +74,8 @@ class Outcome:
     """The costs that records have, in their order."""
     winner_latencies_ms: tuple[float, ...]
     """Predicted share of every layer of the winner in its latency; none where the predictor knows no latency."""
+    ranks: RankCheck | None = None
+    """How shared weights ranked networks; None where nobody asked."""
 
     @property
     def winner(self) -> Finalist:
@@ -169,6 +171,7 @@ def conduct(
                 "--assist mask, a higher --budget, or another --limit."
             )
         trained = _told(prepared.answers, best, problem.space) or train_finalists(prepared, best, stage, workspace)
+        ranks = check_ranks(prepared, source, stage) if isinstance(source, SharedWeightsAccuracy) else None
     return Outcome(
         settings=settings,
         space=problem.space,
@@ -176,6 +179,7 @@ def conduct(
         finalists=trained,
         signals=counted_signals(problem),
         winner_latencies_ms=_layer_latencies(prepared, winner_of(trained)),
+        ranks=ranks,
     )
 
 
@@ -275,7 +279,6 @@ def train_finalists(
     Each has a core of its own: they know nothing of each other, so that together they come out as one by one.
     """
     settings = prepared.settings
-    workers = min(len(records), max(1, cpu_count() // settings.threads)) if settings.torch_device == CPU else 1
     jobs = (
         delayed(_train_finalist)(
             prepared.problem.space,
@@ -288,7 +291,7 @@ def train_finalists(
     )
     trained: list[Finalist] = []
     with stage(f"Training the best {len(records)} alone", len(records)) as advance:
-        for finalist in Parallel(n_jobs=workers, return_as="generator")(jobs):
+        for finalist in Parallel(n_jobs=_workers(settings, len(records)), return_as="generator")(jobs):
             trained.append(finalist)
             advance(len(trained), f"{finalist.validation_accuracy:.1%} at {finalist.record.cost:.1f} ms")
     return tuple(trained)
@@ -310,6 +313,33 @@ def _told(answers: TableAccuracy | None, records: Sequence[Record], space: Space
     )
 
 
+def _workers(settings: RunSettings, trainings: int) -> int:
+    """Say how many trainings go on beside each other: each has cores of its own, and a GPU has one of them."""
+    return min(trainings, max(1, cpu_count() // settings.threads)) if settings.torch_device == CPU else 1
+
+
+def check_ranks(prepared: Prepared, source: SharedWeightsAccuracy, stage: Stage) -> RankCheck | None:
+    """Hold shared weights against training alone, on networks that the search draws first; None where nobody asks."""
+    settings = prepared.settings
+    if not settings.rank_check:
+        return None
+    # Another seed than that of the networks which the shared weights were trained on.
+    networks = different(Sampler(prepared.problem, seed=settings.seed + 1).draw, settings.rank_check)
+    with stage(f"Ranking {len(networks)} other networks both ways", len(networks)) as advance:
+        ranked = judge_both_ways(
+            prepared.problem.space,
+            networks,
+            source,
+            prepared.images,
+            settings.alone,
+            seed=settings.seed,
+            threads=settings.threads,
+            workers=_workers(settings, len(networks)),
+            advance=advance,
+        )
+    return RankCheck(networks=len(ranked), correlation=rank_correlation(ranked))
+
+
 def _train_finalist(
     space: Space, record: Record, data: Data, settings: RunSettings, checkpoint: Checkpoint | None
 ) -> Finalist:
@@ -321,7 +351,7 @@ def _train_finalist(
         settings.alone,
         seed=settings.seed,
         threads=settings.threads,
-        advance=_while_parent_lives(),
+        advance=while_parent_lives(),
         checkpoint=checkpoint,
     )
     validation, test = (accuracy_of(trained.network, part) for part in (data.validation, data.test))
@@ -341,17 +371,6 @@ def _finalist(space: Space, record: Record, network: Network, *, validation: flo
         macs=sum(map(macs, layers)),
         weight_elements=sum(layer.weight_elements for layer in layers),
     )
-
-
-def _while_parent_lives() -> Advance:
-    """Hear nothing, but end a worker whose search was killed: it would train on, beside the one that resumes."""
-    parent = os.getppid()
-
-    def advance(_done: int, _note: str) -> None:
-        if os.getppid() != parent:
-            raise SystemExit
-
-    return advance
 
 
 def progress_note(records: Sequence[Record]) -> str:

@@ -68,6 +68,7 @@ class RunOptions:
     tuning_epochs: float | None = None
     finalists: int | None = None
     alone_epochs: float | None = None
+    rank_check: int | None = None
     model: str | None = None
     """Folder of the predictor."""
 

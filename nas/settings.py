@@ -20,6 +20,8 @@ from nas.user_signal import load_user_signals, signal_names
 from parsers.device_config import DeviceConfig
 
 DEFAULT_DATA = "mnist-5k"
+
+FEWEST_RANKS = 3
 CPU = "cpu"
 
 
@@ -60,6 +62,8 @@ class RunSettings:
     """How many of the networks that shared weights find best are trained alone; the best of those wins."""
     alone: Schedule = MNIST_5K_SCHEDULES.alone
     """Of every finalist."""
+    rank_check: int = 0
+    """How many other networks are trained alone at the end, to see whether shared weights rank them alike; 0 for none."""
     threads: int = 1
     """Of torch."""
     torch_device: str = CPU
@@ -108,6 +112,10 @@ def check_settings(settings: RunSettings) -> None:
     if settings.patience < 0:
         raise SettingsError(
             f"A patience of {settings.patience} queries cannot be. Give --patience 0 for none, or more."
+        )
+    if settings.rank_check and settings.rank_check < FEWEST_RANKS:
+        raise SettingsError(
+            f"{settings.rank_check} networks have no ranks to compare. Give --rank-check {FEWEST_RANKS} or more, or 0."
         )
     if settings.finalists < 1:
         raise SettingsError(f"{settings.finalists} finalists leave no winner. Give --finalists 1 or more.")
@@ -191,6 +199,7 @@ def search_name(settings: RunSettings, model: Path) -> str:
         ("tuning", f"{settings.tuning.epochs:g}", f"{usual.tuning.epochs:g}"),
         ("finalists", settings.finalists, usual.finalists),
         ("alone", f"{settings.alone.epochs:g}", f"{usual.alone.epochs:g}"),
+        ("ranks", settings.rank_check, usual.rank_check),
         ("threads", settings.threads, usual.threads),
         ("", settings.torch_device.replace(":", ""), usual.torch_device),
         ("", model.name, "default"),

@@ -92,6 +92,8 @@ def test_the_winner_and_the_finalists_are_described_in_words_and_numbers(written
         "test_images": 96,
         "macs": winner.macs,
         "weight_elements": winner.weight_elements,
+        "curve": [[point.epochs, point.accuracy] for point in winner.curve],
+        "ranks": None,
     }
 
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from nas.data import Data
-from nas.rank import MEASURED, Measured, Ranked, different, judge_both_ways, rank_correlation, rank_warning
+from nas.rank import RankCheck, Ranked, different, judge_both_ways, rank_correlation
 from nas.schedule import Schedule
 from nas.space import Architecture, Space
 
@@ -67,14 +67,10 @@ def test_networks_are_judged_both_ways_in_their_order(small_space: Space, easy_d
     assert told == [1, 2]
 
 
-def test_a_space_whose_shared_weights_rank_poorly_is_warned_of(monkeypatch: pytest.MonkeyPatch):
-    poor, good = (Measured(mean=mean, lowest=0.1, highest=0.9, seeds=3, networks=20) for mean in (0.42, 0.71))
-    monkeypatch.setattr("nas.rank.MEASURED", {("a", "stripes"): poor, ("b", "stripes"): good})
-
-    assert "Shared weights of a rank networks on stripes poorly" in rank_warning("a", "stripes")
-    assert "0.42 (0.10 to 0.90, 3 seeds)" in rank_warning("a", "stripes")
-    assert rank_warning("b", "stripes") == rank_warning("c", "stripes") == ""
-
-
-def test_what_was_measured_was_measured_on_twenty_networks():
-    assert all(one.networks >= 20 and one.lowest <= one.mean <= one.highest for one in MEASURED.values())
+def test_a_coefficient_below_a_half_is_weak():
+    assert [RankCheck(networks=20, correlation=one).weak for one in (-0.2, 0.49, 0.5, 0.9)] == [
+        True,
+        True,
+        False,
+        False,
+    ]

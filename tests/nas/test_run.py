@@ -144,6 +144,27 @@ def test_the_switches_of_the_controller_change_the_search(tiny_settings: RunSett
 
 
 @pytest.mark.usefixtures("tiny_world")
+def test_shared_weights_are_held_against_training_alone_where_asked(tiny_settings: RunSettings, predictor):
+    stages = Stages()
+    settings = dataclasses.replace(tiny_settings, budget=1, finalists=1, rank_check=4)
+
+    outcome = run(settings, predictor, stages)
+
+    assert outcome.ranks is not None
+    assert outcome.ranks.networks == 4
+    assert -1 <= outcome.ranks.correlation <= 1
+    assert outcome.ranks.weak == (outcome.ranks.correlation < 0.5)
+    assert stages.seen[-1] == ("Ranking 4 other networks both ways", 4, 4)
+
+
+def test_a_finalists_curve_ends_at_its_validation_accuracy(tiny_outcome: Outcome):
+    for finalist in tiny_outcome.finalists:
+        assert finalist.curve[-1].epochs == tiny_outcome.settings.alone.epochs
+        assert finalist.curve[-1].accuracy == finalist.validation_accuracy
+    assert tiny_outcome.ranks is None
+
+
+@pytest.mark.usefixtures("tiny_world")
 def test_another_seed_gives_another_history(tiny_outcome: Outcome, tiny_settings: RunSettings, predictor):
     other = run(dataclasses.replace(tiny_settings, seed=1, budget=3), predictor, Stages())
 
@@ -183,6 +204,7 @@ def test_the_learned_potential_searches_too(tiny_settings: RunSettings, predicto
         ({"epsilon": "magic"}, SettingsError, r"No --epsilon 'magic'\. Known: co-regulated, constant\."),
         ({"shaping": "magic"}, SettingsError, r"No --shaping 'magic'\. Known: policy, update, both\."),
         ({"patience": -1}, SettingsError, r"A patience of -1 queries cannot be\."),
+        ({"rank_check": 2}, SettingsError, "2 networks have no ranks to compare. Give --rank-check 3"),
         ({"data": "imagenet"}, DataError, r"No data set 'imagenet'\. Known: coco, coco-largest, fashion-mnist, "),
         ({"space": "resnet"}, SpaceError, r"No search space 'resnet'\. Known: .*mobilenetv2"),
     ],
