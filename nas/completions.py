@@ -29,6 +29,10 @@ BLOCKED = 1 << 53
 POINTS = 128
 """Completions that are kept of a node at most."""
 
+_AT_ONCE = 16
+"""Completions that are tried at once."""
+_COMPARED_PAIRWISE = 1500
+"""Completions in three or more columns that are compared each with each; of more, some are chosen first."""
 _TIE = 1e-6
 """Weight of the sum of all costs where a direction asks for the largest: of two that are equal in it, the better one."""
 
@@ -148,13 +152,37 @@ class ParetoCompletions:
             )
         self.kept: tuple[IntArray, ...] = tuple(reversed(kept))
         """Per slot and behind the last one, shape (N_t, P, C); :data:`BLOCKED` where a node has fewer."""
+        self._lowest = [points.min(axis=1) for points in self.kept]
+        self._two_sums = len(columns.limits) == len(columns.start) == 2 and not columns.is_maximum.any()
 
     def allowed(self, slot: int, nodes: IntArray, spent: IntArray) -> BoolArray:
         """Tell behind which choices a kept completion keeps all limits, from (n, C) to (n, A_t)."""
-        following = self._successors[slot][nodes]
-        after = self.columns.add(spent[:, None], self.columns.steps[slot][nodes])
-        finished = self.columns.add(after[:, :, None], self.kept[slot + 1][following])
-        return np.asarray(self.columns.within(finished).any(axis=2) & (following != NOWHERE))
+        columns, following = self.columns, self._successors[slot][nodes]
+        after = columns.add(spent[:, None], columns.steps[slot][nodes])
+        bound = columns.add(after, self._lowest[slot + 1][following])
+        allowed: BoolArray = columns.within(bound) & (following != NOWHERE)
+        check = self._on_staircases if self._two_sums else self._among_all
+        allowed[allowed] = check(self.kept[slot + 1], following[allowed], after[allowed])
+        return allowed
+
+    def _on_staircases(self, kept: IntArray, following: IntArray, after: IntArray) -> BoolArray:
+        """Look along points that rise in the first cost and fall in the second: the last that fits in the first decides."""
+        left = self.columns.limits - after
+        found = np.zeros(len(after), dtype=np.bool_)
+        for node in np.unique(following):
+            here = following == node
+            last = np.searchsorted(kept[node, :, 0], left[here, 0], side="right") - 1
+            found[here] = (last >= 0) & (kept[node, last, 1] <= left[here, 1])
+        return found
+
+    def _among_all(self, kept: IntArray, following: IntArray, after: IntArray) -> BoolArray:
+        """Try the points of every node, a few at a time, until one keeps all limits; from (m, C) to (m,)."""
+        found = np.zeros(len(after), dtype=np.bool_)
+        for first in range(0, kept.shape[1], _AT_ONCE):
+            rows = np.flatnonzero(~found)
+            points = kept[following[rows], first : first + _AT_ONCE]
+            found[rows] = self.columns.within(self.columns.add(after[rows, None], points)).any(axis=1)
+        return found
 
     def _candidates(self, slot: int, node: int, behind: IntArray) -> IntArray:
         """List what the completions of a node through all of its choices cost, shape (n, C)."""
@@ -172,6 +200,12 @@ class ParetoCompletions:
         always = open_[self.columns.within(self.columns.add(most, open_))]
         if len(always):
             return always[:1]
+        if open_.shape[1] > 2 and len(open_) > _COMPARED_PAIRWISE:
+            chosen = _spread(open_, self.points)
+            open_ = np.concatenate([chosen, open_[~_beaten(open_, chosen)]])
+            if len(open_) > _COMPARED_PAIRWISE:
+                self.thinned = True
+                return chosen
         front = nondominated(open_)
         if len(front) <= self.points:
             return front
@@ -181,12 +215,13 @@ class ParetoCompletions:
 
 def nondominated(points: IntArray) -> IntArray:
     """Leave out points that another one matches in every column; shape (n, C) to (m, C), in lexicographic order."""
+    if len(points) < 2:
+        return points
+    if points.shape[1] <= 2:
+        points = points[np.lexsort(points.T[::-1])]
+        lowest = np.minimum.accumulate(points[:, -1])
+        return np.asarray(points[np.append(True, points[1:, -1] < lowest[:-1])])
     points = np.asarray(np.unique(points, axis=0), dtype=np.int64)
-    if points.shape[1] == 1 or len(points) < 2:
-        return points[:1]
-    if points.shape[1] == 2:
-        lowest = np.minimum.accumulate(points[:, 1])
-        return np.asarray(points[np.append(True, points[1:, 1] < lowest[:-1])])
     place = 0
     while place < len(points):
         beats = (points < points[place]).any(axis=1)
@@ -194,6 +229,15 @@ def nondominated(points: IntArray) -> IntArray:
         points = points[beats]
         place = int(beats[:place].sum()) + 1
     return points
+
+
+def _beaten(points: IntArray, others: IntArray) -> BoolArray:
+    """Tell which points another one of a list matches, from (n, C) to (n,); a point of the list matches itself."""
+    beaten = np.zeros(len(points), dtype=np.bool_)
+    for other in others:
+        rest = np.flatnonzero(~beaten)
+        beaten[rest] = (other <= points[rest]).all(axis=1)
+    return beaten
 
 
 def _spread(front: IntArray, points: int) -> IntArray:

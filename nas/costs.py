@@ -24,7 +24,7 @@ from nas.trellis import NOWHERE, BoolArray, FloatArray, IntArray, Trellis
 TICKS_PER_UNIT = 1e9
 _ROUNDING = 0.01
 """Ticks that a product of floats may be off, so that 0.3 ms is 300,000,000 ticks and not one more."""
-_MOST_POINTS = 1 << 14
+_MOST_POINTS = 1 << 12
 """Completions of a node that are kept at most, where fewer say that no network keeps the limits."""
 
 
@@ -280,7 +280,7 @@ def _pareto(columns: Columns, trellis: Trellis, points: int) -> ParetoCompletion
         found = ParetoCompletions(columns, trellis.successors, points=points)
         if found.kept[0][0, 0, 0] < BLOCKED or not found.thinned or points >= _MOST_POINTS:
             return found
-        points *= 8
+        points = min(8 * points, _MOST_POINTS)
 
 
 def _lowest_sum(columns: Columns, trellis: Trellis) -> int:

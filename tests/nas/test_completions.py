@@ -254,7 +254,7 @@ def test_limits_that_a_thinned_set_seems_to_miss_are_looked_at_again():
     assert {budget.costs(choices) for choices in drawn.tolist()} == {(101.0, 154.0)}
 
 
-@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize("columns", [1, 2, 3, 4])
 def test_what_is_left_is_what_no_other_point_matches(columns: int):
     points = np.random.default_rng(columns).integers(0, 12, size=(200, columns))
 
@@ -267,3 +267,31 @@ def test_what_is_left_is_what_no_other_point_matches(columns: int):
     }
     assert {tuple(point) for point in front.tolist()} == expected
     assert len(front) == len(expected)
+
+
+def test_three_sums_that_pull_apart_keep_their_limits_without_a_dead_end(monkeypatch: pytest.MonkeyPatch):
+    # So few are compared pairwise that completions have to be chosen before.
+    monkeypatch.setattr("nas.completions._COMPARED_PAIRWISE", 30)
+    trellis, random = random_trellis(10, 8, 4, seed=7), np.random.default_rng(7)
+    shapes = [*(step.shape for step in trellis.successors), (len(trellis.carried[-1]),)]
+    shares = [random.dirichlet(np.ones(3), size=shape) for shape in shapes]
+    costs = [tables([share[..., place] for share in shares]) for place in range(3)]
+    names = ("latency", "energy", "weights")
+    free = Budget(
+        trellis, [PricedSignal(name=name, unit="", tables=(table,)) for name, table in zip(names, costs, strict=True)]
+    )
+    fair = draw(free, lambda _, mask: np.zeros(mask.shape), 200, random)
+    limits = np.quantile([free.costs(choices) for choices in fair.tolist()], 0.55, axis=0)
+    budget = Budget(
+        trellis,
+        [
+            PricedSignal(name=name, unit="", tables=(table,), limit=float(limit))
+            for name, table, limit in zip(names, costs, limits, strict=True)
+        ],
+        points=12,
+    )
+
+    drawn = draw(budget, lambda _, mask: np.zeros(mask.shape), 1000, random)
+
+    assert budget.thinned
+    assert all(keeps(budget, choices) for choices in map(tuple, drawn.tolist()))
