@@ -115,7 +115,7 @@ class CocoFolder:
         mask = np.zeros((told["height"], told["width"]), dtype=np.uint8)
         for one in sorted(_objects(source, number), key=lambda one: -one["area"]):
             if one["category_id"] in self.categories:
-                mask[source.coco.annToMask(one) > 0] = 1 + self.categories.index(one["category_id"])
+                mask[_drawn(source, one, mask.shape) > 0] = 1 + self.categories.index(one["category_id"])
         return mask
 
     def _largest(self, source: Annotated) -> Labels:
@@ -204,8 +204,10 @@ def _read(path: Path, _changed: int, _size: int) -> COCO:
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it tells of its progress there
             coco = COCO(path)
+        for image in coco.imgs.values():
+            _ = image["file_name"], image["width"], image["height"]
         for one in coco.anns.values():
-            _ = one["area"], one["category_id"], one["segmentation"], coco.imgs[one["image_id"]]["file_name"]
+            _ = one["area"], one["category_id"], one["segmentation"], coco.imgs[one["image_id"]]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AssertionError) as exc:
         reason = f"nothing is said of {exc}" if isinstance(exc, KeyError) else str(exc).splitlines()[0]
         raise DataError(f"{path} is no file of COCO's annotations: {reason}. Get it again.") from exc
@@ -215,6 +217,39 @@ def _read(path: Path, _changed: int, _size: int) -> COCO:
 def _objects(source: Annotated, number: int, categories: Sequence[int] | None = None) -> list[Mapping[str, Any]]:
     found: list[Mapping[str, Any]] = source.coco.imgToAnns[source.numbers[number]]
     return [one for one in found if categories is None or one["category_id"] in categories]
+
+
+def _drawn(source: Annotated, one: Mapping[str, Any], shape: tuple[int, ...]) -> Pixels:
+    """Draw an object's mask from its polygons or its run lengths; pycocotools would take what is neither for something."""
+    told = one["segmentation"]
+    drawn: Pixels | None = None
+    with contextlib.suppress(ValueError):
+        if _are_polygons(told) or _are_runs(told, shape):
+            drawn = source.coco.annToMask(one)
+    if drawn is None:
+        name = source.coco.imgs[one["image_id"]]["file_name"]
+        raise DataError(
+            f"Object {one.get('id')} of {source.images / name} has no mask that could be drawn: its annotation must be "
+            f"polygons, or run lengths of {shape[1]}×{shape[0]} pixels. Correct it or take it away."
+        )
+    return drawn
+
+
+def _are_polygons(told: object) -> bool:
+    """Tell a list of polygons, of three points at least each."""
+    return (
+        isinstance(told, list)
+        and bool(told)
+        and all(isinstance(one, list) and len(one) >= 6 and len(one) % 2 == 0 for one in told)
+    )
+
+
+def _are_runs(told: object, shape: tuple[int, ...]) -> bool:
+    """Tell run lengths of an image's pixels; compressed ones are pycocotools' to look into."""
+    if not isinstance(told, dict) or told.get("size") != list(shape):
+        return False
+    counts = told.get("counts")
+    return isinstance(counts, str) or (isinstance(counts, list) and sum(counts) == shape[0] * shape[1])
 
 
 def _categories(source: Annotated, task: Task) -> tuple[int, ...]:

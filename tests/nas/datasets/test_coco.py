@@ -191,6 +191,29 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
         pytest.param(
             lambda folder: edit(folder, lambda content: content["annotations"].clear()), "0 categories", id="no objects"
         ),
+        pytest.param(
+            lambda folder: edit(folder, lambda content: content["images"][0].pop("width")),
+            "nothing is said of 'width'",
+            id="no width",
+        ),
+        *(
+            pytest.param(
+                lambda folder, told=told: edit(
+                    folder, lambda content: content["annotations"][0].update(segmentation=told)
+                ),
+                r"Object 1 of .*0\.png has no mask that could be drawn",
+                id=f"mask {told}",
+            )
+            for told in (
+                [],
+                [[1, 2]],
+                "x",
+                None,
+                {"size": [16, 16], "counts": [5]},
+                {"size": [8, 8], "counts": [64]},
+                {"size": [16, 16], "counts": "abc"},
+            )
+        ),
     ],
 )
 def test_a_folder_that_is_no_data_set_is_told_of_in_one_line(tiny_coco: Path, change: Change, told: str):
