@@ -174,8 +174,12 @@ def potential_used(name: str, trellis: Trellis) -> PotentialName:
 
 
 def notes(problem: Problem, potential: str) -> tuple[str, ...]:
-    """Say what a search does otherwise than it was asked to."""
-    found = []
+    """Say what a search does otherwise than one might think."""
+    found = [
+        f"The limit on {signal.name} holds for {signal.factor:.3g} times what is predicted."
+        for signal in problem.budget.signals
+        if signal.factor != 1
+    ]
     if potential_used(potential, problem.trellis) != potential:
         found.append(f"The potential is learned, not exact: {exact_obstacle(problem.trellis)}.")
     if problem.budget.thinned:

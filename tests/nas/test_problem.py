@@ -160,6 +160,7 @@ def test_with_a_confidence_a_limit_holds_for_the_prediction_times_its_factor(
     sampler = Sampler(posed, seed=0)
     for _ in range(50):
         assert posed.budget.costs(choices_of(small_space, sampler.draw()))[0] * 1.25 <= 15.0
+    assert notes(posed, "exact") == ("The limit on latency holds for 1.25 times what is predicted.",)
     with pytest.raises(InfeasibleError, match=r"latency within 10 ms \(held for 1\.25 times the predicted latency\)"):
         pose(small_space, Sure(predictor), setting, replace(goals, limits=(Limit(target="latency", value=10.0),)))
 
