@@ -63,8 +63,10 @@ MNIST_5K_SCHEDULES = Schedules(shared=Schedule(epochs=100), tuning=_TUNING, alon
 """For 2,000 small images."""
 
 
+FEW_IMAGES = 2_000
+"""Below which batches are small: a training would have too few steps."""
 MANY_IMAGES = 10_000
-"""From which on batches are twice as large, and the learning rate with them."""
+"""From which on batches are large: they take less time for each image."""
 
 
 def usual_schedules(images: int) -> Schedules:
@@ -73,8 +75,8 @@ def usual_schedules(images: int) -> Schedules:
     Few images are looked at often, many seldom: what counts is how many are looked at in all. That is bounded, so that a
     query of a search takes seconds, whatever the data.
     """
-    larger = 2 if images >= MANY_IMAGES else 1
-    usual = Schedule(epochs=1, batch_size=64 * larger, learning_rate=0.1 * larger)
+    batch_size, rate = (16, 0.05) if images < FEW_IMAGES else (64, 0.1) if images < MANY_IMAGES else (128, 0.2)
+    usual = Schedule(epochs=1, batch_size=batch_size, learning_rate=rate)
     return Schedules(
         shared=replace(usual, epochs=_epochs(images, 100, least=200_000, most=600_000)),
         tuning=replace(

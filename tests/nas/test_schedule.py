@@ -57,9 +57,15 @@ def test_two_thousand_images_are_learned_from_as_mnist_5k_is_but_for_the_settlin
     assert usual.alone.epochs == MNIST_5K_SCHEDULES.alone.epochs
 
 
-def test_of_many_images_batches_are_larger_and_the_learning_rate_with_them():
-    few, many = (usual_schedules(images) for images in (9_999, 10_000))
+def test_of_more_images_batches_are_larger_and_the_learning_rate_with_them():
+    sizes = {
+        images: [(one.batch_size, one.learning_rate) for one in (usual.shared, usual.tuning, usual.alone)]
+        for images, usual in ((n, usual_schedules(n)) for n in (1_999, 2_000, 9_999, 10_000))
+    }
 
-    for name in ("shared", "tuning", "alone"):
-        small, large = getattr(few, name), getattr(many, name)
-        assert (large.batch_size, large.learning_rate) == (2 * small.batch_size, 2 * small.learning_rate)
+    assert sizes == {
+        1_999: [(16, 0.05), (16, 0.025), (16, 0.05)],
+        2_000: [(64, 0.1), (64, 0.05), (64, 0.1)],
+        9_999: [(64, 0.1), (64, 0.05), (64, 0.1)],
+        10_000: [(128, 0.2), (128, 0.1), (128, 0.2)],
+    }
