@@ -19,9 +19,10 @@ from pathlib import Path
 
 from metamodel.interface import Predictor, load_predictor
 from nas.data import data_source
+from nas.prepared import device_setting
 from nas.problem import Problem, Sampler, pose
 from nas.quality import accuracy_of
-from nas.run import Outcome, device_setting, run
+from nas.run import Outcome, run
 from nas.settings import RunSettings, goals_of
 from nas.signals import Limit
 from nas.spaces import make_space

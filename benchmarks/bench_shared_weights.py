@@ -22,9 +22,9 @@ from nas.data import Source, data_source
 from nas.environment import SHARPNESS
 from nas.goals import Goals
 from nas.layers import network_layers
+from nas.prepared import device_setting
 from nas.problem import Sampler, pose
 from nas.rank import Ranked, different, judge_both_ways, rank_correlation
-from nas.run import device_setting
 from nas.schedule import Schedules
 from nas.signals import Limit
 from nas.spaces import make_space

@@ -16,7 +16,7 @@ from nas.errors import ResumeError, SettingsError
 from parsers.console import EXIT_INCOMPLETE, progress, tell
 
 if TYPE_CHECKING:
-    from nas.run import Prepared
+    from nas.prepared import Prepared
     from nas.run_file import RunOptions
     from nas.search import Record
     from nas.workspace import Workspace
@@ -226,8 +226,9 @@ def run_search(
         NasError: settings that cannot be, a place that cannot be written, a search that cannot be gone on with.
     """
     from nas.output import write_search
+    from nas.prepared import prepare
     from nas.problem import notes
-    from nas.run import conduct, prepare
+    from nas.run import conduct
     from nas.run_file import check_versions, model_of, read_run_file, run_toml, settings_of
     from nas.settings import check_settings, search_name
     from nas.workspace import Workspace

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
+from nas.finalists import Finalist
 from nas.front import pareto_front
 from nas.layers import network_layers
-from nas.run import Finalist, Outcome
+from nas.run import Outcome
 from nas.signals import ACCURACY, CountedSignal
 from nas.space import Task, choice_label
 from parsers.html_page import html_figure, html_page, html_table

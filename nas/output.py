@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.export import export_onnx, save_weights
+from nas.finalists import Finalist
 from nas.history import SCHEMA_VERSION, write_front, write_history
 from nas.html_report import report_html
 from nas.plots import plot_front, plot_learning_curve
 from nas.rank import RankCheck
-from nas.run import Finalist, Outcome
+from nas.run import Outcome
 from nas.run_file import DEFAULT_MODEL
 from nas.signals import CountedSignal, column_name
 from nas.space import architecture_to_json, choice_label

@@ -2,63 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from joblib import Parallel, cpu_count, delayed
-
-from metamodel.interface import Predictor, Setting
+from metamodel.interface import Predictor
 from nas.accuracy import AccuracySource, SharedWeightsAccuracy, train_shared_weights
-from nas.checkpoint import Checkpoint
 from nas.controllers.assistance import Assist
 from nas.controllers.comet import CometSettings, EpsilonRule, Shaping
 from nas.controllers.controller import Controller
 from nas.costs import Budget
-from nas.curve import CurvePoint
-from nas.data import Data, data_source
 from nas.environment import SearchEnvironment
-from nas.errors import DataError, SettingsError
+from nas.errors import SettingsError
+from nas.finalists import Finalist, tell_finalists, train_finalists, winner_of
 from nas.layers import network_layers
-from nas.network import Network
+from nas.prepared import Prepared, Stage, device_setting, prepare, workers_for
 from nas.primary import primary_source
-from nas.problem import ControllerName, Problem, Sampler, make_controller, pose
-from nas.quality import accuracy_of
+from nas.problem import ControllerName, Problem, Sampler, make_controller
 from nas.rank import RankCheck, different, judge_both_ways, rank_correlation
 from nas.search import Record, Report, best_record, finalists, search
-from nas.settings import CPU, RunSettings, check_settings, goals_of
+from nas.settings import RunSettings
 from nas.signals import CountedSignal
-from nas.space import Architecture, Space
-from nas.spaces import make_space
-from nas.table_accuracy import TableAccuracy
-from nas.train import Advance, reproducible, train_alone, while_parent_lives
+from nas.space import Space
+from nas.train import reproducible
 from nas.trellis import Choices, architecture_of, choices_of
 from nas.workspace import Workspace
-from parsers.device_config import DeviceConfig
-from parsers.roofline import macs
-
-Stage = Callable[[str, int], AbstractContextManager[Advance]]
-"""Opens a stage of so many units under a title and yields the function that moves it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finalist:
-    """A network that was found, trained alone."""
-
-    record: Record
-    """Of the query that found it: validation accuracy by shared weights, predicted latency."""
-    architecture: Architecture
-    network: Network
-    validation_accuracy: float
-    """Which decides who wins."""
-    test_accuracy: float
-    """On images that no choice has seen."""
-    macs: int
-    weight_elements: int
-    test_images: int = 0
-    """0 where a table told the accuracies, and the weights are as they began."""
-    curve: tuple[CurvePoint, ...] = ()
-    """Validation accuracy while it trained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,61 +48,6 @@ class Outcome:
     def winner(self) -> Finalist:
         """The network to ship."""
         return winner_of(self.finalists)
-
-
-def winner_of(trained: Sequence[Finalist]) -> Finalist:
-    """Give the best by validation accuracy alone, the cheaper of two that are equally good."""
-    return min(trained, key=lambda one: (-one.validation_accuracy, one.record.cost))
-
-
-def device_setting(device: DeviceConfig) -> Setting:
-    """Say where a searched network would run."""
-    return Setting(context=device.context, provider=device.provider, threads=device.threads, device=device.name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A search that can begin: all that could be refused has been looked at."""
-
-    settings: RunSettings
-    problem: Problem
-    data: Data | None
-    """None where accuracies are known already."""
-    predictor: Predictor
-    answers: TableAccuracy | None = None
-    """What knows them."""
-
-    @property
-    def images(self) -> Data:
-        """What networks are trained on.
-
-        Raises:
-            DataError: there is nothing.
-        """
-        if self.data is None:
-            raise DataError(f"{self.settings.data} has no images to train networks on.")
-        return self.data
-
-
-def prepare(settings: RunSettings, predictor: Predictor) -> Prepared:
-    """Price the space and load the data.
-
-    Raises:
-        NasError: see :func:`nas.settings.check_settings` and :func:`nas.problem.pose`.
-    """
-    check_settings(settings)
-    source = data_source(settings.data)
-    space = make_space(settings.space, image=source.image, classes=source.classes)
-    problem = pose(space, predictor, device_setting(settings.device), goals_of(settings))
-    if source.answers is not None:
-        answers = source.answers(space)
-        return Prepared(settings=settings, problem=problem, data=None, predictor=predictor, answers=answers)
-    return Prepared(
-        settings=settings,
-        problem=problem,
-        data=source.load(settings.seed).on(settings.torch_device),
-        predictor=predictor,
-    )
 
 
 def run(settings: RunSettings, predictor: Predictor, stage: Stage, workspace: Workspace | None = None) -> Outcome:
@@ -170,7 +82,9 @@ def conduct(
                 f"None of the {len(records)} networks that {settings.controller} asked about keeps the limits. Give it "
                 "--assist mask, a higher --budget, or another --limit."
             )
-        trained = _told(prepared.answers, best, problem.space) or train_finalists(prepared, best, stage, workspace)
+        trained = tell_finalists(prepared.answers, best, problem.space) or train_finalists(
+            prepared, best, stage, workspace
+        )
         ranks = check_ranks(prepared, source, stage) if isinstance(source, SharedWeightsAccuracy) else None
     return Outcome(
         settings=settings,
@@ -271,53 +185,6 @@ def _open_to_controller(budget: Budget, settings: RunSettings) -> Budget:
     return budget
 
 
-def train_finalists(
-    prepared: Prepared, records: Sequence[Record], stage: Stage, workspace: Workspace | None = None
-) -> tuple[Finalist, ...]:
-    """Train networks that were found alone, each from fresh weights, and judge them.
-
-    Each has a core of its own: they know nothing of each other, so that together they come out as one by one.
-    """
-    settings = prepared.settings
-    jobs = (
-        delayed(_train_finalist)(
-            prepared.problem.space,
-            record,
-            prepared.images,
-            settings,
-            workspace.checkpoint(f"finalist-{number}") if workspace else None,
-        )
-        for number, record in enumerate(records, start=1)
-    )
-    trained: list[Finalist] = []
-    with stage(f"Training the best {len(records)} alone", len(records)) as advance:
-        for finalist in Parallel(n_jobs=_workers(settings, len(records)), return_as="generator")(jobs):
-            trained.append(finalist)
-            advance(len(trained), f"{finalist.validation_accuracy:.1%} at {finalist.record.cost:.1f} ms")
-    return tuple(trained)
-
-
-def _told(answers: TableAccuracy | None, records: Sequence[Record], space: Space) -> tuple[Finalist, ...]:
-    """Let a table say what networks are worth that were found: as they stand, their weights are not trained."""
-    if answers is None:
-        return ()
-    return tuple(
-        _finalist(
-            space,
-            record,
-            Network(space, architecture_of(space, record.choices)).eval(),
-            validation=answers.accuracy(architecture_of(space, record.choices)),
-            test=answers.reported(architecture_of(space, record.choices)),
-        )
-        for record in records
-    )
-
-
-def _workers(settings: RunSettings, trainings: int) -> int:
-    """Say how many trainings go on beside each other: each has cores of its own, and a GPU has one of them."""
-    return min(trainings, max(1, cpu_count() // settings.threads)) if settings.torch_device == CPU else 1
-
-
 def check_ranks(prepared: Prepared, source: SharedWeightsAccuracy, stage: Stage) -> RankCheck | None:
     """Hold shared weights against training alone, on networks that the search draws first; None where nobody asks."""
     settings = prepared.settings
@@ -334,43 +201,10 @@ def check_ranks(prepared: Prepared, source: SharedWeightsAccuracy, stage: Stage)
             settings.alone,
             seed=settings.seed,
             threads=settings.threads,
-            workers=_workers(settings, len(networks)),
+            workers=workers_for(settings, len(networks)),
             advance=advance,
         )
     return RankCheck(networks=len(ranked), correlation=rank_correlation(ranked))
-
-
-def _train_finalist(
-    space: Space, record: Record, data: Data, settings: RunSettings, checkpoint: Checkpoint | None
-) -> Finalist:
-    architecture = architecture_of(space, record.choices)
-    trained = train_alone(
-        space,
-        architecture,
-        data,
-        settings.alone,
-        seed=settings.seed,
-        threads=settings.threads,
-        advance=while_parent_lives(),
-        checkpoint=checkpoint,
-    )
-    validation, test = (accuracy_of(trained.network, part) for part in (data.validation, data.test))
-    found = _finalist(space, record, trained.network.cpu(), validation=validation, test=test)
-    return replace(found, curve=trained.curve, test_images=len(data.test))
-
-
-def _finalist(space: Space, record: Record, network: Network, *, validation: float, test: float) -> Finalist:
-    architecture = architecture_of(space, record.choices)
-    layers = network_layers(space, architecture)
-    return Finalist(
-        record=record,
-        architecture=architecture,
-        network=network,
-        validation_accuracy=validation,
-        test_accuracy=test,
-        macs=sum(map(macs, layers)),
-        weight_elements=sum(layer.weight_elements for layer in layers),
-    )
 
 
 def progress_note(records: Sequence[Record]) -> str:

@@ -24,8 +24,8 @@ from nas.export import to_onnx
 from nas.finished import FinishedSearch, FoundNetwork
 from nas.layers import network_layers
 from nas.network import Network
+from nas.prepared import device_setting
 from nas.problem import Problem, Sampler, pose
-from nas.run import device_setting
 from nas.settings import goals_of
 from nas.space import Architecture, Space
 from nas.train import reproducible

@@ -21,7 +21,7 @@ from metamodel.interface import MeasuredNetwork, MetamodelError, NetworkCalibrat
 from nas.device_file import write_device_config
 from nas.errors import PredictorError
 from nas.finished import FinishedSearch
-from nas.run import device_setting
+from nas.prepared import device_setting
 from nas.run_file import RunOptions
 from nas.verdicts import Verdict
 from nas.verification import Verification

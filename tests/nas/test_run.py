@@ -9,9 +9,10 @@ import pytest
 
 from nas.errors import DataError, InfeasibleError, SettingsError, SpaceError
 from nas.layers import network_layers
+from nas.prepared import device_setting, prepare
 from nas.problem import ControllerName
 from nas.quality import accuracy_of
-from nas.run import Outcome, ask, device_setting, prepare, progress_note, run
+from nas.run import Outcome, ask, progress_note, run
 from nas.schedule import Schedule
 from nas.search import Record, best_record, finalists
 from nas.settings import RunSettings, check_settings, search_name

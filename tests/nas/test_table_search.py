@@ -13,7 +13,8 @@ from metamodel.interface import Predictor
 from nas.data import data_source
 from nas.errors import DataError, ResumeError
 from nas.output import write_search
-from nas.run import Outcome, Prepared, conduct, prepare
+from nas.prepared import Prepared, prepare
+from nas.run import Outcome, conduct
 from nas.run_file import RunOptions, check_versions, run_toml
 from nas.settings import RunSettings
 from nas.space import Space

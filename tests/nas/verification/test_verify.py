@@ -11,7 +11,7 @@ import pytest
 from nas.errors import MeasuringError, SearchFolderError
 from nas.finished import read_finished
 from nas.layers import network_layers
-from nas.run import device_setting
+from nas.prepared import device_setting
 from nas.verdicts import Verdict
 from nas.verification import Group
 from nas.verify import How, OnDevice, verify

@@ -7,7 +7,7 @@ import pytest
 
 from metamodel.interface import NetworkCalibration
 from nas.finished import FinishedSearch, read_finished
-from nas.run import device_setting
+from nas.prepared import device_setting
 from nas.run_file import settings_of
 from nas.verify import How, verify
 from nas.verify_rounds import next_step, prepare_round
