@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.costs import Budget
-from nas.trellis import BoolArray, FloatArray, IntArray
+from nas.trellis import NOWHERE, BoolArray, Choices, FloatArray, IntArray
 
 
 @dataclass(slots=True)
@@ -56,6 +56,40 @@ def draw(budget: Budget, scores: Scores, n: int, random: np.random.Generator) ->
         logits = np.where(mask, scores(walkers, mask), -np.inf)
         walkers = step(walkers, budget, sample_softmax(logits, random))
     return walkers.choices
+
+
+def neighbours(budget: Budget, choices: Choices) -> list[Choices]:
+    """List the networks that differ from one in a single slot and keep the limits, by slot and choice."""
+    found: list[Choices] = []
+    here = start(budget, 1)
+    for slot, kept in enumerate(choices):
+        others = np.flatnonzero(np.arange(budget.steps[slot].shape[1]) != kept)
+        changed = _fitting(_repeated(here, len(others)), budget, others)
+        for later in range(slot + 1, budget.trellis.slots):
+            changed = _fitting(changed, budget, np.full(len(changed.nodes), choices[later]))
+        kept_limits = budget.within(budget.add(changed.spent, budget.end[changed.nodes]))
+        found += [tuple(row) for row in changed.choices[kept_limits].tolist()]
+        here = step(here, budget, np.array([kept]))
+    return found
+
+
+def _repeated(walkers: Walkers, n: int) -> Walkers:
+    """Put n walkers where one stands."""
+    return Walkers(
+        slot=walkers.slot,
+        nodes=np.repeat(walkers.nodes, n),
+        spent=np.repeat(walkers.spent, n, axis=0),
+        choices=np.repeat(walkers.choices, n, axis=0),
+    )
+
+
+def _fitting(walkers: Walkers, budget: Budget, taken: IntArray) -> Walkers:
+    """Take one choice per walker; those whose choice does not fit are left behind."""
+    fits = budget.trellis.successors[walkers.slot][walkers.nodes, taken] != NOWHERE
+    chosen = Walkers(
+        slot=walkers.slot, nodes=walkers.nodes[fits], spent=walkers.spent[fits], choices=walkers.choices[fits]
+    )
+    return step(chosen, budget, taken[fits])
 
 
 def sample_softmax(logits: FloatArray, random: np.random.Generator) -> IntArray:

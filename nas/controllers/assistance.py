@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from nas.costs import Budget
-from nas.drawing import Scores, draw
+from nas.drawing import Scores, draw, neighbours
 from nas.potential import Potential
 from nas.trellis import Choices, IntArray
 
@@ -73,12 +73,7 @@ class Assistance:
 
     def neighbours(self, choices: Choices) -> list[Choices]:
         """List the networks that differ in one slot and may be asked about."""
-        return [
-            changed
-            for slot, step in enumerate(self.budget.steps)
-            for choice in range(step.shape[1])
-            if choice != choices[slot] and self.offers(changed := (*choices[:slot], choice, *choices[slot + 1 :]))
-        ]
+        return neighbours(self.budget, choices)
 
     def worth(self, choices: Sequence[int], accuracy: float) -> float:
         """Combine accuracy and cost into one figure: accuracy · (y/T)^w, w = 0 within the limit and -1 beyond.

@@ -24,7 +24,7 @@ import torch
 
 from nas.controllers.controller import Regulation
 from nas.costs import Budget
-from nas.drawing import Walkers, draw, start, step
+from nas.drawing import Walkers, draw, neighbours, start, step
 from nas.encoding import Encoder, Float32Array
 from nas.equations import GAMMA, policy_logits, q_target, regulated_epsilon, standardised
 from nas.errors import SettingsError
@@ -33,9 +33,6 @@ from nas.potential import Potential
 from nas.replay import Replay, Transitions
 from nas.trellis import BoolArray, Choices, FloatArray, IntArray
 from nas.value import LEARNING_RATE, Ensemble
-
-KEPT = 1e9
-"""A logit that no other choice comes near."""
 
 
 class EpsilonRule(StrEnum):
@@ -136,6 +133,8 @@ class Comet:
         self._q = Ensemble(encoder.size, members=self.settings.members, generator=generator)
         self._optimiser = torch.optim.Adam(self._q.parameters(), lr=LEARNING_RATE, fused=True)
         self._asked: dict[Choices, float] = {}
+        self._edited: Choices | None = None
+        self._around: list[Choices] = []
         choices = 0 if self._is_long else budget.trellis.widest
         self._replay = Replay(encoder.size, potentials=len(self._potentials), choices=choices)
         self._epsilons = (1.0,) * len(self._potentials)
@@ -149,18 +148,17 @@ class Comet:
     def propose(self) -> Choices | None:
         """Screen: draw networks, and name the new one with the best Q + so many sd at its last decision.
 
-        They are drawn by the policy, and some by the potentials alone; in a long space, once a few are known, they are
-        edits of the best one, and drawn by the policy again where those bring nothing new.
+        They are drawn by the policy, and in a short space some by the potentials alone. In a long one, once a few are
+        known, neighbours of the best one stand in, while some are left. Where many draws bring nothing new, the rest is
+        fair: what is left may be what the policy hardly ever draws.
         """
-        edits = self.settings.rounds // 2 if self._is_long and len(self._asked) >= self.settings.starts else 0
-        for round_ in range(self.settings.rounds):
-            drawn = self._edit() if round_ < edits else self._draw()
+        if self._is_long and len(self._asked) >= self.settings.starts and len(edits := self._edits()):
+            return self._screened(edits)
+        for round_ in range(2 * self.settings.rounds):
+            drawn = self._draw() if round_ < self.settings.rounds else self._draw_fairly()
             fresh = drawn[[tuple(row) not in self._asked for row in drawn.tolist()]]
             if len(fresh):
-                q = self._q_values(self._last_afterstates(fresh))
-                optimism = self.settings.long_optimism if self._is_long else self.settings.optimism
-                best = np.argmax(q.mean(0) + optimism * q.std(0))
-                return tuple(fresh[best].tolist())
+                return self._screened(fresh)
         return None
 
     def learn(self, choices: Choices, accuracy: float) -> None:
@@ -190,6 +188,7 @@ class Comet:
     def aim(self, budget: Budget, potentials: Sequence[Potential]) -> None:
         """Go on under another limit over the same trellis: Q, its memory and the weights stay."""
         self._budget, self._potentials = budget, tuple(potentials)
+        self._edited = None
 
     def q_of(self, decided: Sequence[int]) -> FloatArray:
         """Give Q(s, ·) after some decisions, the ensemble's mean; shape (A,)."""
@@ -199,11 +198,20 @@ class Comet:
         mask = self._budget.allowed(walkers.slot, walkers.nodes, walkers.spent)
         return np.asarray(self._q_values(self._afterstates(walkers, mask))[:, 0].mean(0))
 
+    def _screened(self, networks: IntArray) -> Choices:
+        q = self._q_values(self._last_afterstates(networks))
+        optimism = self.settings.long_optimism if self._is_long else self.settings.optimism
+        best = np.argmax(q.mean(0) + optimism * q.std(0))
+        return tuple(networks[best].tolist())
+
     def _draw(self) -> IntArray:
         drawn = draw(self._budget, self._policy, self.settings.draws, self._random)
         if self._is_long or not self.settings.scouts:
             return drawn
         return np.concatenate([drawn, draw(self._budget, self._scout, self.settings.scouts, self._random)])
+
+    def _draw_fairly(self) -> IntArray:
+        return draw(self._budget, lambda _, mask: np.zeros(mask.shape), self.settings.draws, self._random)
 
     def _scout(self, walkers: Walkers, mask: BoolArray) -> FloatArray:
         """Give the logits of the policy as it was before anything was learned: Σ Φ_i(s, ·)."""
@@ -222,23 +230,17 @@ class Comet:
         """Give every Φ_i(s, ·), shape (n, A_t) each."""
         return [item.values(walkers.slot, walkers.nodes, walkers.spent) for item in self._potentials]
 
-    def _edit(self) -> IntArray:
-        """Draw networks that keep the best one's choices, but for one slot and whatever no longer fits behind it.
+    def _edits(self) -> IntArray:
+        """Give a few neighbours of the best network that were not asked about, in random order; shape (n, slots).
 
-        What takes their place is drawn fairly: with few queries for many slots, Q tells whole networks apart, and hardly
-        one slot's choices.
+        They are drawn fairly: with few queries for many slots, Q tells whole networks apart, and hardly one slot's choices.
         """
-        n = self.settings.edits
-        best = np.array(max(self._asked, key=lambda item: self._asked[item]))
-        changed = self._random.integers(self._budget.trellis.slots, size=n)
-
-        def keep_best(walkers: Walkers, mask: BoolArray) -> FloatArray:
-            keeps = (changed != walkers.slot) & mask[:, best[walkers.slot]]
-            logits = np.zeros(mask.shape)
-            logits[keeps, best[walkers.slot]] = KEPT
-            return logits
-
-        return draw(self._budget, keep_best, n, self._random)
+        best = max(self._asked, key=lambda item: self._asked[item])
+        if best != self._edited:
+            around = neighbours(self._budget, best)
+            self._edited, self._around = best, [around[i] for i in self._random.permutation(len(around))]
+        self._around = [choices for choices in self._around if choices not in self._asked]
+        return np.array(self._around[: self.settings.edits], dtype=np.int64)
 
     def _remember(self, choices: Choices, accuracy: float) -> None:
         """Put a network's decisions into the replay memory."""
