@@ -86,6 +86,8 @@ class DeviceRuns:
     """By name; what is missing was not measured."""
     troubles: tuple[str, ...] = ()
     """Why something is missing."""
+    is_old: bool = False
+    """Whether all of it was measured by an earlier call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,13 +201,14 @@ class OnDevice:
         Raises:
             MeasuringError: see :class:`Measure`.
         """
-        told = -1
+        most = 0
 
         def tell(done: int, note: str) -> None:
-            nonlocal told
-            if done != told:
-                told = done
-                self.advance(done, note)
+            """Pass on what is new; what is fetched is counted again, and what a phone waits for has a colon in it."""
+            nonlocal most
+            if done > most or ":" in note:
+                most = max(most, done)
+                self.advance(most, note)
 
         try:
             measured = measure_networks(
@@ -224,12 +225,12 @@ class OnDevice:
                 waiting=self.waiting,
                 report=lambda seen: tell(seen.done, seen.note),
             )
-            return _device_runs(measured)
+            return _device_runs(measured, is_old=most == 0)
         except _TROUBLES as exc:
             raise MeasuringError(str(exc)) from exc
 
 
-def _device_runs(measured: Measured) -> DeviceRuns:
+def _device_runs(measured: Measured, *, is_old: bool) -> DeviceRuns:
     """Sort a campaign's evidence by network.
 
     Raises:
@@ -267,6 +268,7 @@ def _device_runs(measured: Measured) -> DeviceRuns:
         campaign=folder,
         networks=networks,
         troubles=tuple(troubles),
+        is_old=is_old,
     )
 
 

@@ -66,6 +66,7 @@ def verification_json(verification: Verification, *, search: Path, model: Path, 
             "runtime_version": on.runtime_version,
             "context": _context(on.setting.context),
             "campaign": on.campaign.as_posix(),
+            "was_measured_before": on.is_old,
         },
         "searched_for": {
             "device": device.name,
@@ -164,6 +165,8 @@ def headline(verification: Verification) -> Iterator[str]:
     """Say what was measured, and what predictions are about."""
     on, device = verification.on, verification.searched_for
     yield f"Measured on {on.device} ({_KINDS[on.kind]}), {_way(on.setting.provider, on.setting.threads)}."
+    if on.is_old:
+        yield "All of it was measured before; --fresh measures anew."
     standing, target = verification.standing, verification.target_standing
     if not verification.is_target:
         kind = "a tier, no device" if device.kind == "tier" else _way(device.provider, device.threads)

@@ -196,7 +196,13 @@ def test_small_networks_are_really_measured_on_this_machine(tmp_path: Path, tiny
     assert found.on.kind is DeviceKind.HOST
     assert found.on.setting.threads == 1
     assert set(found.on.networks) == {"winner", "random-1"}
+    assert seen == sorted(set(seen))
     assert seen[-1] == 4
+    assert found.on.is_old is False
+    if not found.missing:  # what was disturbed is measured anew
+        again = verify(read_finished(tiny_search), predictor, measure, How(best=1, random=1, threads=1))
+        assert again.on.networks == found.on.networks
+        assert again.on.is_old is True
     for one in found.networks:
         assert one.runs is not None
         assert one.runs.evidence.is_dir()

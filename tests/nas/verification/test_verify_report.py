@@ -138,6 +138,8 @@ def test_a_virtual_phone_and_this_machine_are_named_as_such(found: Verification,
     other = dataclasses.replace(found, on=dataclasses.replace(found.on, kind=kind))
 
     assert next(iter(headline(other))) == f"Measured on shelf-phone ({told}), cpu, 4 threads."
+    old = dataclasses.replace(found, on=dataclasses.replace(found.on, is_old=True))
+    assert list(headline(old))[1] == "All of it was measured before; --fresh measures anew."
 
 
 def test_a_row_shows_figures_with_three_digits_and_their_ends(found: Verification):
