@@ -42,7 +42,7 @@ MOST_NODES_IN_ALL = 40_000
 
 _FINE_NODES = 4_000
 """Of all slots, up to which buckets are many."""
-_MOMENTS = 1 << 24
+_MOMENTS = 1 << 25
 """Figures that are kept ready at most; beyond, those not used for longest are laid down again when they are needed."""
 _ROUNDING = 1e-12
 _TINY = np.finfo(np.float64).tiny
@@ -111,7 +111,7 @@ class ExactPotential:
         self._per_share = self.buckets / left
         self._histograms = self._count()
         self._moments: OrderedDict[tuple[int, int, int, int], tuple[FloatArray, FloatArray]] = OrderedDict()
-        self._room = max(256, _MOMENTS // (self.buckets * (sharpness + 1)))
+        self._room = _MOMENTS
         self._binomials = np.array([math.comb(sharpness, j) for j in range(sharpness + 1)], dtype=float)
 
     def values(self, slot: int, nodes: IntArray, spent: IntArray) -> FloatArray:
@@ -211,8 +211,9 @@ class ExactPotential:
         counts, means = levels[0] if len(levels) == 1 else self._gather(*map(np.concatenate, zip(*levels, strict=True)))
         ready = (means, np.cumsum(counts[:, None] * means[:, None] ** np.arange(self.sharpness + 1), axis=0))
         self._moments[key] = ready
-        if len(self._moments) > self._room:
-            self._moments.popitem(last=False)
+        self._room -= ready[1].size
+        while self._room < 0 and len(self._moments) > 1:
+            self._room += self._moments.popitem(last=False)[1][1].size
         return ready
 
     def _gather(self, counts: FloatArray, means: FloatArray) -> Histogram:

@@ -156,7 +156,7 @@ def test_what_is_laid_down_for_a_node_may_be_thrown_away_and_comes_out_the_same(
 ):
     kept = ExactPotential(small_budget, sharpness=5)
     forgetful = ExactPotential(small_budget, sharpness=5)
-    monkeypatch.setattr(forgetful, "_room", 1)
+    monkeypatch.setattr(forgetful, "_room", 0)
     walkers, random = start(small_budget, 50), np.random.default_rng(0)
 
     for slot in range(small_budget.trellis.slots):
