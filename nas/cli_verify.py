@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metamodel.interface import NetworkCalibration
     from nas.verification import Verification
     from nas.verify import How
+    from nas.verify_rounds import NextRound
 
 PROCESSES = 5
 """Of each network: the range over as many holds the median of all in 94 of 100 cases."""
@@ -182,14 +183,13 @@ def prove(folder: Path, wishes: Wishes, *, most: int, quiet: bool) -> Proved:
     Raises:
         NasError: as :func:`verify_search`, or of a search.
     """
-    from nas.cli_run import run_search
-    from nas.errors import InfeasibleError
     from nas.finished import read_finished
     from nas.run_file import model_of
     from nas.verdicts import Verdict
     from nas.verify_rounds import next_step, prepare_round
 
     first, rounds = read_finished(folder), [verify_search(folder, wishes)]
+    model = wishes.model or model_of(first.options)
     while True:
         if not quiet:
             show(rounds[-1])
@@ -197,31 +197,30 @@ def prove(folder: Path, wishes: Wishes, *, most: int, quiet: bool) -> Proved:
         ending = next_step(last)
         if ending is None and len(rounds) == most:
             ending = f"None of {most} searches found a network that surely keeps its limit on {last.on.device}."
+        if ending is None:
+            following = prepare_round(first, [one.verification for one in rounds], model, number=len(rounds) + 1)
+            ending = _search_again(following)
         if ending is not None:
-            break
-        following = prepare_round(
-            first,
-            [one.verification for one in rounds],
-            wishes.model or model_of(first.options),
-            number=len(rounds) + 1,
-        )
-        tell(f"Round {len(rounds) + 1}: {told(following.calibration)}")
-        try:
-            run_search(
-                following.options,
-                config=None,
-                output=following.folder,
-                resume=following.is_old,
-                fresh=not following.is_old,
-            )
-        except InfeasibleError as exc:
-            ending = f"By what was measured, there is none: {exc}"
             break
         rounds.append(verify_search(following.folder, replace(wishes, model=None)))
     if not quiet:
         print(ending)
     keeps = last.verdict(last.winner.candidate.name) is Verdict.KEEPS
     return Proved(rounds=tuple(rounds), outcome=ending, keeps=keeps)
+
+
+def _search_again(following: NextRound) -> str | None:
+    """Run a round's search, or go on with it; says so where no network keeps the limit any more."""
+    from nas.cli_run import run_search
+    from nas.errors import InfeasibleError
+
+    tell(f"{following.folder.name}: {told(following.calibration)}")
+    old = following.is_old
+    try:
+        run_search(following.options, config=None, output=following.folder, resume=old, fresh=not old)
+    except InfeasibleError as exc:
+        return f"By what was measured, there is none: {exc}"
+    return None
 
 
 def told(calibration: NetworkCalibration) -> str:

@@ -9,6 +9,7 @@ import pytest
 from virtual_rack import virtual_rack
 
 from nas import cli
+from nas.errors import InfeasibleError, MissedLimit
 from parsers.schema import Status
 from tests.nas.verification.conftest import FakeDevice, ran
 
@@ -193,11 +194,29 @@ def test_a_miss_is_calibrated_away_and_searched_again_until_a_winner_keeps_the_l
     assert code == 0
     assert out.splitlines()[-1] == "The winner keeps its limits."
     assert (folder.name, fresh, options.model) == ("tiny-round2", True, "tiny-round2.given/model")
-    assert "Round 2: the predictor was 40.0 % off the median of 3 networks, now 3.0 %" in err
+    assert "tiny-round2: the predictor was 40.0 % off the median of 3 networks, now 3.0 %" in err
     verdicts = [
         json.loads((tmp_path / name / "verify.json").read_text())["verdict"] for name in ("tiny", "tiny-round2")
     ]
     assert verdicts == ["breaks", "keeps"]
+
+
+@pytest.mark.usefixtures("tiny_search", "searches")
+def test_a_limit_that_no_network_keeps_by_what_was_measured_ends_the_rounds(
+    nas: Nas, shelf, monkeypatch: pytest.MonkeyPatch
+):
+    def run_search(*_arguments, **_named):
+        raise InfeasibleError([MissedLimit(target="latency", limit=15.0, lowest=18.0, unit="ms")])
+
+    monkeypatch.setattr("nas.cli_run.run_search", run_search)
+    shelf(lambda _name, _layers: 20.0)
+
+    code, out, _ = nas("verify", "tiny", "--device=R58", "--best=1", "--random=1", "--calibrate")
+
+    assert code == 3
+    assert out.splitlines()[-1].startswith(
+        "By what was measured, there is none: No network of the space keeps latency within 15 ms: the lowest possible is 18 ms."
+    )
 
 
 @pytest.mark.usefixtures("tiny_search")
