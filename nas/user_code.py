@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from nas.errors import SettingsError
@@ -29,7 +30,7 @@ def load_function(reference: str, *, option: str) -> Callable[..., Any]:
     where, _, name = reference.rpartition(":")
     if not where or not name.isidentifier():
         raise SettingsError(f"{option} {reference!r} names no function. Write module:function or file.py:function.")
-    module = sys.modules.get(_module_name(where)) or _load(where, option)
+    module = _loaded(where, option) or _load(where, option)
     function = getattr(module, name, None)
     if not callable(function):
         raise SettingsError(f"{where} has no function {name!r}, which {option} names.")
@@ -37,7 +38,17 @@ def load_function(reference: str, *, option: str) -> Callable[..., Any]:
     return found
 
 
-def _load(where: str, option: str) -> Any:
+def _loaded(where: str, option: str) -> ModuleType | None:
+    """Give the module if it is loaded; a file must not have the name of another one that is."""
+    module = sys.modules.get(_module_name(where))
+    if module is not None and where.endswith(".py"):
+        file = getattr(module, "__file__", None)
+        if file is None or Path(file).resolve() != Path(where).resolve():
+            raise SettingsError(f"{where}, which {option} names, has the name of another module. Rename the file.")
+    return module
+
+
+def _load(where: str, option: str) -> ModuleType:
     folder = Path(where).resolve().parent if where.endswith(".py") else Path.cwd()
     # What stands beside the user's file can be imported by it, as from a script; workers inherit the path.
     if str(folder) not in sys.path:
