@@ -31,7 +31,8 @@ def verify_command(
         str | None, typer.Option("--provider", help="Execution provider; else that of the device searched for.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads; else as many as the search was for.")
+        int | None,
+        typer.Option("--threads", min=1, help="Threads; else as the search was for, or what this machine has."),
     ] = None,
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="Processes per network; their range is the measurement's error.")

@@ -55,7 +55,7 @@ class How:
     provider: str | None = None
     """None takes that of the device searched for."""
     threads: int | None = None
-    """None takes those of the device searched for."""
+    """None takes those of the device searched for, and fewer on this machine where it has not so many cores."""
     seed: int = 0
     """Draws the random networks, and weights."""
 
@@ -63,8 +63,15 @@ class How:
 class Measure(Protocol):
     """Measures networks on a device."""
 
-    def __call__(self, models: Sequence[Path], *, name: str, provider: str, threads: int) -> DeviceRuns:
-        """Measure ONNX files, each known by its stem; ``name`` is what they are measured for.
+    def __call__(self, models: Sequence[Path], *, name: str, provider: str, threads: int, fewer: bool) -> DeviceRuns:
+        """Measure ONNX files, each known by its stem.
+
+        Args:
+            models: the files.
+            name: what they are measured for.
+            provider: execution provider to ask for.
+            threads: of the provider.
+            fewer: take fewer where the device has not so many cores.
 
         Raises:
             MeasuringError: the device is absent, or could measure nothing.
@@ -91,6 +98,7 @@ def verify(search: FinishedSearch, predictor: Predictor, measure: Measure, how: 
             name=f"verify-{search.folder.resolve().name[:_LONGEST_NAME]}",
             provider=how.provider or device.provider,
             threads=how.threads or device.threads,
+            fewer=how.threads is None,
         )
     return compare(candidates, problem.budget.signals, runs, predictor, device=device, target=target)
 
@@ -195,7 +203,7 @@ class OnDevice:
         except TROUBLE as exc:
             raise MeasuringError(str(exc)) from exc
 
-    def __call__(self, models: Sequence[Path], *, name: str, provider: str, threads: int) -> DeviceRuns:
+    def __call__(self, models: Sequence[Path], *, name: str, provider: str, threads: int, fewer: bool) -> DeviceRuns:
         """Measure ONNX files.
 
         Raises:
@@ -217,6 +225,7 @@ class OnDevice:
                 device=self.device,
                 provider=provider,
                 threads=threads,
+                fewer=fewer,
                 processes=self.processes,
                 policy=self.policy,
                 runs=self.runs,

@@ -240,6 +240,7 @@ def measure_networks(
     device: str,
     provider: str = "cpu",
     threads: int = 1,
+    fewer: bool = False,
     processes: int = 3,
     policy: Policy = "strict",
     runs: Path,
@@ -259,6 +260,7 @@ def measure_networks(
         device: ``host``, or a phone's serial.
         provider: the execution provider to ask for.
         threads: of the provider.
+        fewer: take fewer on this machine, where it has not so many cores.
         processes: per network; their spread is the error.
         policy: ``quick`` only says what was disturbed, and does without sentinels.
         runs: the folder of all campaigns.
@@ -272,6 +274,8 @@ def measure_networks(
     """
     if device == ALL or "+" in device:
         raise CampaignError(f"Networks are compared on one device at a time, not on {device!r}; name one.")
+    if fewer and device == HOST:
+        threads = min(threads, max(map(len, LocalDevice(runs).facts().clusters), default=threads))
     suite = replace(suite_from_models(models), name=name, layers=(), left_out=())
     settings = CampaignSettings(
         suite=name,

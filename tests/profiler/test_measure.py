@@ -219,3 +219,17 @@ def test_networks_that_were_disturbed_are_measured_anew(tiny_model: Path, tmp_pa
 def test_networks_are_measured_on_one_device_at_a_time(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(CampaignError, match="one device at a time, not on 'all'; name one"):
         measure_networks([tiny_model], name="one", device="all", runs=tmp_path / "runs")
+
+
+def test_networks_can_be_measured_with_as_many_threads_as_this_machine_has(tiny_model: Path, tmp_path: Path) -> None:
+    def threads(*, fewer: bool) -> set[int]:
+        runs = tmp_path / "runs"
+        measured = measure_networks(
+            [tiny_model], name="one", device="host", threads=999, fewer=fewer, processes=1, runs=runs
+        )
+        return {row.execution.threads for row in measured.rows}
+
+    (most,) = threads(fewer=True)
+    assert 1 <= most < 999
+    with pytest.raises(CampaignError, match=f"Ask for at most --threads {most}"):
+        threads(fewer=False)

@@ -58,11 +58,11 @@ class FakeDevice:
         self.kind = DeviceKind.PHONE
         self.name = "shelf-phone"
         self.context = Context(cores=1, memory_gb=4.0, clock_freq_ghz=2.0, memory_bw_gbs=10.0)
-        self.asked: list[tuple[str, str, int]] = []
+        self.asked: list[tuple[str, str, int, bool]] = []
         self.troubles: tuple[str, ...] = ()
 
-    def __call__(self, models: Sequence[Path], *, name: str, provider: str, threads: int) -> DeviceRuns:
-        self.asked.append((name, provider, threads))
+    def __call__(self, models: Sequence[Path], *, name: str, provider: str, threads: int, fewer: bool) -> DeviceRuns:
+        self.asked.append((name, provider, threads, fewer))
         networks = {}
         for path in models:
             told = self.law(path.stem, [part.layer for part in read_network(path).layers])

@@ -32,7 +32,7 @@ def test_the_best_and_as_many_random_networks_within_the_limit_are_measured_by_t
 
     found = verify(search, predictor, device, How(best=3, random=4))
 
-    assert device.asked == [("verify-tiny", "cpu", 4)]
+    assert device.asked == [("verify-tiny", "cpu", 4, True)]
     candidates = [one.candidate for one in found.networks]
     assert [one.group for one in candidates] == [Group.BEST] * 3 + [Group.RANDOM] * 4
     assert [one.architecture for one in candidates[:3]] == [one.architecture for one in search.best(3)]
@@ -79,9 +79,9 @@ def test_the_winner_is_measured_as_the_file_that_ships_and_the_others_as_their_l
     kept = tmp_path / "kept"
 
     class Keeper(FakeDevice):
-        def __call__(self, models, *, name, provider, threads):
+        def __call__(self, models, **how):
             shutil.copytree(models[0].parent, kept)
-            return super().__call__(models, name=name, provider=provider, threads=threads)
+            return super().__call__(models, **how)
 
     found = verify(search, predictor, Keeper(twice_as_predicted(predictor)), How(best=2, random=2))
 
