@@ -129,12 +129,19 @@ class CometLiteral:
         slot, node = len(decided), self._trellis.path(decided)[-1]
         fits = self._trellis.successors[slot][node] != NOWHERE
         shares = [
-            self._given.share(self._trellis.complete((*decided, choice))) if fits[choice] else 1.0
+            self._shares(self._trellis.complete((*decided, choice)))
+            if fits[choice]
+            else np.ones(len(self._given.budget.start))
             for choice in range(len(fits))
         ]
         prefix = self._encoder.prefix(np.array([decided], dtype=np.int64).reshape(1, slot))
-        spent = np.minimum(np.array([shares])[..., None], 1.0)
+        spent = np.minimum(np.array([shares]), 1.0)
         return self._encoder.afterstates(slot, prefix, np.array([node]), spent)[0], fits
+
+    def _shares(self, network: Choices) -> FloatArray:
+        """Give a network's costs as shares, shape (C,): the first one of its limit, which the budget itself may not hold."""
+        budget = self._given.budget
+        return np.append(self._given.share(network), budget.share(budget.ticks(network))[1:])
 
     def _value(self, perceptron: Ensemble, decision: _Decision) -> float:
         return float(self._values(perceptron, decision.after)[0])

@@ -256,3 +256,20 @@ def test_a_search_for_a_low_cost_that_is_limited_has_no_potential_and_no_weight(
     # It learns to ask for quicker networks: the mean of the second half is better than that of the first.
     rewards = [record.accuracy for record in records]
     assert sum(rewards[20:]) > sum(rewards[:20])
+
+
+@pytest.mark.parametrize("name", [*ControllerName])
+def test_every_controller_searches_under_several_limits(
+    name: str, small_space: Space, predictor: Predictor, setting: Setting
+):
+    posed = pose(small_space, predictor, setting, ALL)
+    controller = make_controller(name, posed, potential="exact", seed=0)
+
+    kept = []
+    for _ in range(6):
+        choices = controller.propose()
+        assert choices is not None
+        controller.learn(choices, 0.5)
+        kept.append(posed.budget.keeps(choices))
+
+    assert all(kept) or name == ControllerName.COMET_LITERAL  # the mask is no part of the algorithm as printed
