@@ -34,8 +34,6 @@ SPACES: Mapping[str, Callable[[Image, int], Space]] = MappingProxyType(
 )
 """Spaces by name; each takes the data's image size and number of classes."""
 
-SPACE_HELP = "Search space: a name, a TOML file, or file.py:function."
-
 
 def make_space(name: str, *, image: Image, classes: int) -> Space:
     """Build a space by its name, from a TOML file, or by a function of the user's.
