@@ -181,7 +181,8 @@ def headline(verification: Verification) -> Iterator[str]:
     if standing is not None and standing.modelled:
         yield f"Predictions for {on.device} are modelled by a formula, not learned from measurements."
     if standing is not None and not standing.known:
-        yield f"The predictor never saw {on.device}: it goes by what the device says of its hardware."
+        way = _way(on.setting.provider, on.setting.threads)
+        yield f"The predictor never saw {on.device} with {way}: it goes by what the device says of its hardware."
 
 
 def table_columns(verification: Verification) -> tuple[str, ...]:

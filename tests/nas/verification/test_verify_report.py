@@ -102,7 +102,9 @@ def test_predictions_for_another_device_are_told_apart_in_words(found: Verificat
     unknown = Standing(modelled=False, known=False, outside=("a reason",))
     told = list(headline(dataclasses.replace(found, target_standing=modelled, standing=unknown)))
     assert "(a tier, no device, modelled by a formula)" in told[1]
-    assert told[-1] == "The predictor never saw shelf-phone: it goes by what the device says of its hardware."
+    assert told[-1] == (
+        "The predictor never saw shelf-phone with cpu, 4 threads: it goes by what the device says of its hardware."
+    )
 
 
 def test_another_predictor_than_the_searchs_is_told(found: Verification):
