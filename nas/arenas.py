@@ -84,7 +84,7 @@ class SpaceArena:
 
     def searches(self, settings: BenchmarkSettings) -> int:
         """Count how many searches are played."""
-        return space_searches(settings)
+        return space_searches(self._task, settings)
 
     def play(self, settings: BenchmarkSettings, *, workers: int, advance: Advance) -> Plays:
         """Compare with the best network that anybody finds."""

@@ -79,6 +79,11 @@ class PricedSpace:
         return Budget(self.trellis, [PricedSignal(name=self.task.cost, unit="", tables=(self.table,), limit=limit)])
 
     @functools.cached_property
+    def lowest(self) -> float:
+        """What the cheapest network costs."""
+        return self.budget(None).signals[0].lowest(self.trellis)
+
+    @functools.cached_property
     def sample(self) -> tuple[Choices, ...]:
         """Networks drawn fairly from the whole space, always the same ones."""
         return tuple(map(tuple, fair_draws(self.trellis, SAMPLE, np.random.default_rng(0)).tolist()))
@@ -89,8 +94,7 @@ class PricedSpace:
         Raises:
             SettingsError: see :func:`nas.tables.parse_limits`.
         """
-        signal = self.budget(None).signals[0]
-        costs = np.array([signal.lowest(self.trellis), *map(self.cost, self.sample)])
+        costs = np.array([self.lowest, *map(self.cost, self.sample)])
         blank = np.zeros(len(costs))
         return parse_limits(text, Table(signal=blank, report=blank, cost=costs, cost_name=self.task.cost))
 

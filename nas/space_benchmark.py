@@ -70,7 +70,7 @@ def benchmark_space(task: SpaceTask, settings: BenchmarkSettings, *, workers: in
     jobs = [
         delayed(_search)(task, settings, controller, limit, seed)
         for controller in settings.controllers
-        for limit in (*settings.limits, None)
+        for limit in (*settings.limits, *_fronts(priced_space(task), settings))
         for seed in settings.seeds
     ]
     asked: list[Asked] = []
@@ -81,9 +81,15 @@ def benchmark_space(task: SpaceTask, settings: BenchmarkSettings, *, workers: in
     return _judged(priced_space(task), asked, settings)
 
 
-def space_searches(settings: BenchmarkSettings) -> int:
+def space_searches(task: SpaceTask, settings: BenchmarkSettings) -> int:
     """Count how many searches a benchmark plays."""
-    return len(settings.controllers) * len(settings.seeds) * (len(settings.limits) + 1)
+    kinds = len(settings.limits) + len(_fronts(priced_space(task), settings))
+    return len(settings.controllers) * len(settings.seeds) * kinds
+
+
+def _fronts(world: PricedSpace, settings: BenchmarkSettings) -> tuple[None, ...]:
+    """Say whether fronts are looked for, too: not where no network costs less than the reference."""
+    return (None,) if world.lowest < settings.reference.cost else ()
 
 
 def _search(task: SpaceTask, settings: BenchmarkSettings, controller: str, limit: float | None, seed: int) -> Asked:
@@ -116,7 +122,7 @@ def _cycled(world: PricedSpace, reference: Reference, variant: Variant) -> Seque
     """Spread limits evenly on the logarithmic scale, from the lowest cost to the reference's, without the lowest."""
     if variant.controller in LIMITLESS:
         return (reference.cost,)
-    lowest = world.budget(None).signals[0].lowest(world.trellis)
+    lowest = world.lowest
     dearest = max(cost for cost in map(world.cost, world.sample) if np.isfinite(cost))
     highest = min(reference.cost, dearest)
     return (reference.cost,) if highest <= lowest else np.geomspace(lowest, highest, LIMITS + 1)[1:].tolist()

@@ -172,7 +172,19 @@ def test_regret_is_to_the_best_that_anybody_found_and_that_is_the_optimum_where_
     assert [one.regret["100"].mean for one in found.values() if one.regret["100"]] == [0.0, 0.0]
     assert [one.infeasible_share for one in found.values()] == [0.0, 0.0]
     assert all(0 < one.share[-1] <= 1 for one in played.plays.front)
-    assert len(played.plays.single) + len(played.plays.front) == space_searches(settings)
+    assert len(played.plays.single) + len(played.plays.front) == space_searches(task, settings)
+
+
+def test_no_front_is_looked_for_where_no_network_costs_less_than_the_reference(task: SpaceTask, world: PricedSpace):
+    reference = Reference(accuracy=60, cost=world.lowest)
+    settings = BenchmarkSettings(
+        controllers=("random",), limits=world.limits("q40"), seeds=(0,), budget=5, reference=reference
+    )
+
+    played = benchmark_space(task, settings, workers=1, advance=lambda *_: None)
+
+    assert (len(played.plays.single), len(played.plays.front)) == (1, 0)
+    assert space_searches(task, settings) == 1
 
 
 def test_the_same_seeds_give_the_same_searches(task: SpaceTask, world: PricedSpace):
