@@ -20,11 +20,11 @@ from typing import TypeVar
 import numpy as np
 
 from metamodel.interface import LayerCosts, NetworkCosts, Setting
-from nas.costs import Budget, CostTable, PricedSignal
-from nas.drawing import draw
-from nas.level_potential import LevelPotential
-from nas.potential import MOST_NODES, ExactPotential, Potential
-from nas.pricing import price_signals
+from nas.controllers.drawing import draw
+from nas.limits.costs import Budget, CostTable, PricedSignal
+from nas.limits.pricing import price_signals
+from nas.potentials.level_potential import LevelPotential
+from nas.potentials.potential import MOST_NODES, ExactPotential, Potential
 from nas.space import Image
 from nas.spaces import make_space
 from nas.trellis import Trellis, space_trellis

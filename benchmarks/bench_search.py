@@ -18,15 +18,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from metamodel.interface import Predictor, load_predictor
-from nas.data import data_source
-from nas.prepared import device_setting
-from nas.problem import Problem, Sampler, pose
-from nas.quality import accuracy_of
-from nas.run import Outcome, run
-from nas.settings import RunSettings, goals_of
-from nas.signals import Limit
+from nas.datasets.data import data_source
+from nas.limits.signals import Limit
+from nas.searching.prepared import device_setting
+from nas.searching.problem import Problem, Sampler, pose
+from nas.searching.run import Outcome, run
+from nas.searching.settings import RunSettings, goals_of
 from nas.spaces import make_space
-from nas.train import Advance, reproducible, train_alone
+from nas.training.quality import accuracy_of
+from nas.training.train import Advance, reproducible, train_alone
 from nas.trellis import choices_of
 from parsers.console import progress
 from parsers.device_config import load_device_config

@@ -17,17 +17,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from metamodel.interface import Predictor, load_predictor
-from nas.accuracy import SharedWeightsAccuracy, train_shared_weights
-from nas.data import Source, data_source
-from nas.environment import SHARPNESS
-from nas.goals import Goals
-from nas.layers import network_layers
-from nas.prepared import device_setting
-from nas.problem import Sampler, pose
-from nas.rank import Ranked, different, judge_both_ways, rank_correlation
-from nas.schedule import Schedules
-from nas.signals import Limit
+from nas.datasets.data import Source, data_source
+from nas.limits.signals import Limit
+from nas.networks.layers import network_layers
+from nas.searching.environment import SHARPNESS
+from nas.searching.goals import Goals
+from nas.searching.prepared import device_setting
+from nas.searching.problem import Sampler, pose
 from nas.spaces import make_space
+from nas.training.accuracy import SharedWeightsAccuracy, train_shared_weights
+from nas.training.rank import Ranked, different, judge_both_ways, rank_correlation
+from nas.training.schedule import Schedules
 from parsers.console import progress
 from parsers.device_config import load_device_config
 from parsers.roofline import macs

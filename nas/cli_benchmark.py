@@ -15,9 +15,9 @@ from parsers.console import progress
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nas.arenas import Arena
-    from nas.benchmark import BenchmarkSettings
-    from nas.benchmark_scores import Score
+    from nas.benchmarking.arenas import Arena
+    from nas.benchmarking.benchmark import BenchmarkSettings
+    from nas.benchmarking.scores import Score
 
 
 def benchmark_command(
@@ -108,13 +108,13 @@ def benchmark_command(
     """
     from joblib import cpu_count
 
-    from nas.benchmark import BenchmarkSettings, check_benchmark
-    from nas.benchmark_scores import document, scores
+    from nas.benchmarking.benchmark import BenchmarkSettings, check_benchmark
+    from nas.benchmarking.hypervolume import parse_reference
+    from nas.benchmarking.scores import document, scores
     from nas.controllers.assistance import Assist
     from nas.controllers.comet import CometSettings, EpsilonRule, Shaping
     from nas.errors import OutputError
-    from nas.hypervolume import parse_reference
-    from nas.problem import PotentialName
+    from nas.searching.problem import PotentialName
 
     if output is not None and not output.resolve().parent.is_dir():
         raise OutputError(f"Cannot write {output}: its folder is not there. Name another file with --json.")
@@ -147,7 +147,7 @@ def benchmark_command(
         head = {"schema": 1} | arena.about() | _head(settings)
         _write(output, json.dumps(head | document(plays), indent=1) + "\n")
     if plots is not None:
-        from nas.benchmark_plots import draw_benchmark
+        from nas.benchmarking.plots import draw_benchmark
 
         draw_benchmark(plays.single, arena.title, plots)
 
@@ -173,9 +173,9 @@ def _arena(
     layers: _LayerCosts,
 ) -> Arena:
     """Open what is searched."""
-    from nas.arenas import SpaceArena, TableArena
+    from nas.benchmarking.arenas import SpaceArena, TableArena
+    from nas.benchmarking.priced_space import SpaceTask
     from nas.errors import SettingsError
-    from nas.priced_space import SpaceTask
 
     if table is not None and space is None:
         return TableArena(table, signal=signal, report=report or signal, cost=cost, cost_floor=cost_floor)
@@ -222,7 +222,7 @@ def _known(option: str, name: str, known: tuple[str, ...]) -> str:
 
 
 def _print_scores(found: Mapping[str, Score], *, errs: bool) -> None:
-    from nas.benchmark_scores import CHECKPOINTS
+    from nas.benchmarking.scores import CHECKPOINTS
 
     heads = "".join(f"{at:>7}" for at in CHECKPOINTS)
     print(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def print_search(folder: Path, *, as_json: bool, verified: Found | None) -> None:
     """Print what lies in a finished search's folder, and what a device said of it."""
-    from nas.output import FILES
+    from nas.searching.output import FILES
 
     files = {name: str(folder / file) for name, file in FILES.items()}
     found: dict[str, Any] = json.loads(Path(files["architecture"]).read_text(encoding="utf-8"))

@@ -16,10 +16,10 @@ from nas.errors import ResumeError, SettingsError
 from parsers.console import EXIT_INCOMPLETE, progress, tell
 
 if TYPE_CHECKING:
-    from nas.prepared import Prepared
-    from nas.run_file import RunOptions
-    from nas.search import Record
-    from nas.workspace import Workspace
+    from nas.searching.prepared import Prepared
+    from nas.searching.run_file import RunOptions
+    from nas.searching.search import Record
+    from nas.searching.workspace import Workspace
 
 SEARCHES = Path("searches")
 
@@ -139,7 +139,7 @@ def run_search_command(
     as_json: JsonOption = False,
 ) -> None:
     """Search, train the best alone, and write the winner as ONNX with its history, front and learning curve."""
-    from nas.run_file import RunOptions
+    from nas.searching.run_file import RunOptions
 
     said = RunOptions(
         device=_device(tier, device_config),
@@ -195,8 +195,8 @@ def _unwatched(_prepared: Prepared, _folder: Path) -> Iterator[Watch]:
 
 @contextmanager
 def _event_files(prepared: Prepared, folder: Path) -> Iterator[Watch]:
-    from nas.events import FOLDER, event_files
-    from nas.signals import column_name
+    from nas.limits.signals import column_name
+    from nas.searching.events import FOLDER, event_files
 
     costs = [column_name(signal.name) for signal in prepared.problem.budget.signals]
     with event_files(folder / FOLDER, costs) as events:
@@ -225,13 +225,13 @@ def run_search(
     Raises:
         NasError: settings that cannot be, a place that cannot be written, a search that cannot be gone on with.
     """
-    from nas.output import write_search
-    from nas.prepared import prepare
-    from nas.problem import notes
-    from nas.run import conduct
-    from nas.run_file import check_versions, model_of, read_run_file, run_toml, settings_of
-    from nas.settings import check_settings, search_name
-    from nas.workspace import Workspace
+    from nas.searching.output import write_search
+    from nas.searching.prepared import prepare
+    from nas.searching.problem import notes
+    from nas.searching.run import conduct
+    from nas.searching.run_file import check_versions, model_of, read_run_file, run_toml, settings_of
+    from nas.searching.settings import check_settings, search_name
+    from nas.searching.workspace import Workspace
 
     if resume and fresh:
         raise SettingsError("--resume goes on and --fresh starts over: give one of them.")
@@ -271,7 +271,7 @@ def _kept(said: RunOptions, workspace: Workspace, *, resume: bool, fresh: bool) 
         ResumeError: an unfinished search that nobody said what to do with.
         SettingsError: something else was said.
     """
-    from nas.run_file import check_agreement, read_run_file
+    from nas.searching.run_file import check_agreement, read_run_file
 
     if workspace.begun and not (resume or fresh):
         raise ResumeError(

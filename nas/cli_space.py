@@ -22,9 +22,9 @@ def space_layers_command(
     data: DataOption = "mnist-5k",
 ) -> None:
     """Write every layer that a network of the spaces can hold, each once, so that it can be measured."""
-    from nas.data import data_source
+    from nas.datasets.data import data_source
     from nas.errors import OutputError
-    from nas.layers import space_layers
+    from nas.networks.layers import space_layers
     from nas.spaces import make_space
     from parsers.schema import layer_to_json
 
@@ -42,8 +42,8 @@ def space_layers_command(
 @app.command("show")
 def space_show_command(space: SpaceOption = "mobilenetv2", data: DataOption = "mnist-5k") -> None:
     """Print a space's slots and the hand-made design that it is built around."""
-    from nas.data import data_source
-    from nas.layers import network_layers
+    from nas.datasets.data import data_source
+    from nas.networks.layers import network_layers
     from nas.space import choice_label
     from nas.spaces import make_space
     from parsers.roofline import macs

@@ -14,9 +14,9 @@ from parsers.console import EXIT_INCOMPLETE, progress, result_console, tell
 
 if TYPE_CHECKING:
     from metamodel.interface import NetworkCalibration
-    from nas.verification import Verification
+    from nas.verification.comparison import Verification
+    from nas.verification.rounds import NextRound
     from nas.verify import How
-    from nas.verify_rounds import NextRound
 
 PROCESSES = 5
 """Of each network: the range over as many holds the median of all in 94 of 100 cases."""
@@ -134,10 +134,10 @@ def verify_search(folder: Path, wishes: Wishes) -> Found:
     Raises:
         NasError: no finished search, no predictor, or a device that cannot measure.
     """
-    from nas.finished import read_finished
-    from nas.run_file import model_of
+    from nas.searching.finished import read_finished
+    from nas.searching.run_file import model_of
+    from nas.verification.report import verification_json, write_verification
     from nas.verify import OnDevice, verify
-    from nas.verify_report import verification_json, write_verification
 
     search = read_finished(folder)
     model = wishes.model or model_of(search.options)
@@ -184,10 +184,10 @@ def prove(folder: Path, wishes: Wishes, *, most: int, quiet: bool) -> Proved:
     Raises:
         NasError: as :func:`verify_search`, or of a search.
     """
-    from nas.finished import read_finished
-    from nas.run_file import model_of
-    from nas.verdicts import Verdict
-    from nas.verify_rounds import next_step, prepare_round
+    from nas.searching.finished import read_finished
+    from nas.searching.run_file import model_of
+    from nas.verification.rounds import next_step, prepare_round
+    from nas.verification.verdicts import Verdict
 
     first, rounds = read_finished(folder), [verify_search(folder, wishes)]
     model = wishes.model or model_of(first.options)
@@ -241,7 +241,7 @@ def show(found: Found) -> None:
     from rich import box
     from rich.table import Table
 
-    from nas.verify_report import findings, headline, table_cells, table_columns
+    from nas.verification.report import findings, headline, table_cells, table_columns
 
     verification = found.verification
     for line in headline(verification):

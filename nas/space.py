@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from nas.errors import SpaceError
-from nas.operations import FeatureMap, Operation, in_order
+from nas.networks.operations import FeatureMap, Operation, in_order
 
 Image = FeatureMap
 """What a network looks at: channels, height, width."""
@@ -117,7 +117,7 @@ class Stem(Protocol):
         ...
 
     def operations(self, image: Image) -> tuple[Operation, ...]:
-        """List what it computes; the first operation reads ``nas.operations.IMAGE``."""
+        """List what it computes; the first operation reads ``nas.networks.operations.IMAGE``."""
         ...
 
 

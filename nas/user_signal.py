@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nas.errors import SettingsError
-from nas.layers import network_layers
-from nas.signals import ACCURACY, THROUGHPUT, UNITS
+from nas.limits.signals import ACCURACY, THROUGHPUT, UNITS
+from nas.networks.layers import network_layers
 from nas.space import Architecture, Choice, Space, architecture_to_json
 from parsers.schema import Layer, layer_to_json
 

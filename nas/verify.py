@@ -2,7 +2,7 @@
 
 The winner is measured as the file that ships. The others are built from their architectures with weights drawn anew: what a
 network takes does not depend on them. This module knows how a device is measured; what that means is
-:mod:`nas.verification`'s.
+:mod:`nas.verification.comparison`'s.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import onnx
 import torch
 
 from metamodel.interface import Predictor, Setting
-from nas.accuracy import recalibrate
 from nas.errors import ExportError, MeasuringError, SearchFolderError
-from nas.export import to_onnx
-from nas.finished import FinishedSearch, FoundNetwork
-from nas.layers import network_layers
-from nas.network import Network
-from nas.prepared import device_setting
-from nas.problem import Problem, Sampler, pose
-from nas.settings import goals_of
+from nas.networks.export import to_onnx
+from nas.networks.layers import network_layers
+from nas.networks.network import Network
+from nas.searching.finished import FinishedSearch, FoundNetwork
+from nas.searching.prepared import device_setting
+from nas.searching.problem import Problem, Sampler, pose
+from nas.searching.settings import goals_of
 from nas.space import Architecture, Space
-from nas.train import reproducible
+from nas.training.accuracy import recalibrate
+from nas.training.train import reproducible
 from nas.trellis import choices_of
-from nas.verification import Candidate, DeviceRuns, Group, NetworkRuns, Verification, compare
+from nas.verification.comparison import Candidate, DeviceRuns, Group, NetworkRuns, Verification, compare
 from parsers.console import Advance
 from parsers.errors import ParsersError
 from parsers.evidence import read_whole_network

@@ -184,10 +184,10 @@ def test_every_data_file_beside_the_code_is_installed_with_it():
         ("metamodel.cli", "from profiler.store import Store"),
         ("metamodel.cli", "import profiler"),
         ("metamodel.fit", "from nas.space import Space"),
-        ("nas.search", "from metamodel.fit import fit"),
-        ("nas.search", "import metamodel"),
-        ("nas.search", "from metamodel.interface_of_another import Predictor"),
-        ("nas.search", "def late():\n    from profiler.measure import measure_suite"),
+        ("nas.searching.search", "from metamodel.fit import fit"),
+        ("nas.searching.search", "import metamodel"),
+        ("nas.searching.search", "from metamodel.interface_of_another import Predictor"),
+        ("nas.searching.search", "def late():\n    from profiler.measure import measure_suite"),
         ("nas.cli", "from metamodel.model import Model"),
     ],
 )
@@ -203,7 +203,7 @@ def test_an_import_against_the_table_is_seen(module: str, line: str):
         ("profiler.cli", "from parsers.stats import gather"),
         ("metamodel.cli", "from profiler.measure import measure_suite"),
         ("metamodel.calibrate", "import profiler.measure"),
-        ("nas.search", "from metamodel.interface import Predictor\nfrom metamodel import interface"),
+        ("nas.searching.search", "from metamodel.interface import Predictor\nfrom metamodel import interface"),
         ("nas.verify", "from profiler import measure"),
     ],
 )
@@ -230,7 +230,7 @@ def test_an_import_that_the_table_allows_is_no_fault(module: str, line: str):
     ],
 )
 def test_a_call_that_runs_foreign_code_is_seen(line: str):
-    assert len(call_faults("nas.search", line)) == 1
+    assert len(call_faults("nas.searching.search", line)) == 1
 
 
 @pytest.mark.parametrize(
@@ -238,4 +238,4 @@ def test_a_call_that_runs_foreign_code_is_seen(line: str):
     ["model.eval()", "torch.load(path, weights_only=True)", "subprocess.run(['ls'], shell=False)", "numpy.load(path)"],
 )
 def test_a_harmless_call_is_no_fault(line: str):
-    assert call_faults("nas.search", line) == []
+    assert call_faults("nas.searching.search", line) == []

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nas.data import data_source
-from nas.layers import space_layers
+from nas.datasets.data import data_source
+from nas.networks.layers import space_layers
 from nas.spaces import make_space
 from parsers.stats import read_stats
 

@@ -11,9 +11,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from nas.costs import Budget
-from nas.drawing import Scores, draw, neighbours
-from nas.potential import Potential
+from nas.controllers.drawing import Scores, draw, neighbours
+from nas.limits.costs import Budget
+from nas.potentials.potential import Potential
 from nas.trellis import Choices, IntArray
 
 _ROUNDS = 64

@@ -1,6 +1,6 @@
 """AutoCoMET's controller: Q-learning shaped by potentials whose weight the primary reward regulates (Section III-D).
 
-The paper's four ideas, each in the form that works (``nas.equations`` has both forms, ``docs/method.md`` the reasons):
+The paper's four ideas, each in the form that works (``nas.controllers.equations`` has both forms, ``docs/method.md`` the reasons):
 Q is learned from the primary reward, a potential Φ_i stands for each secondary one, ε_i is regulated by the primary's
 growth, and the policy is the softmax of their sum. Where this departs from the paper: Φ enters the policy, not Q's
 target; Φ is known before the first query; only finished networks are asked about, each once. Each departure has a
@@ -23,16 +23,16 @@ import numpy as np
 import torch
 
 from nas.controllers.controller import Regulation
-from nas.costs import Budget
-from nas.drawing import Walkers, draw, neighbours, start, step
-from nas.encoding import Encoder, Float32Array
-from nas.equations import GAMMA, policy_logits, q_target, regulated_epsilon, standardised
+from nas.controllers.drawing import Walkers, draw, neighbours, start, step
+from nas.controllers.encoding import Encoder, Float32Array
+from nas.controllers.equations import GAMMA, policy_logits, q_target, regulated_epsilon, standardised
+from nas.controllers.replay import Replay, Transitions
+from nas.controllers.value import LEARNING_RATE, Ensemble
 from nas.errors import SettingsError
-from nas.online_potential import OnlinePotential
-from nas.potential import Potential
-from nas.replay import Replay, Transitions
+from nas.limits.costs import Budget
+from nas.potentials.online_potential import OnlinePotential
+from nas.potentials.potential import Potential
 from nas.trellis import BoolArray, Choices, FloatArray, IntArray
-from nas.value import LEARNING_RATE, Ensemble
 
 
 class EpsilonRule(StrEnum):

@@ -6,9 +6,9 @@ import numpy as np
 
 from nas.controllers.assistance import Assistance
 from nas.controllers.controller import Regulation
-from nas.costs import Budget
-from nas.drawing import draw
-from nas.potential import ExactPotential, Potential
+from nas.controllers.drawing import draw
+from nas.limits.costs import Budget
+from nas.potentials.potential import ExactPotential, Potential
 from nas.trellis import Choices
 
 _ROUNDS = 64

@@ -11,7 +11,7 @@ import numpy as np
 from nas.controllers.assistance import Assistance
 from nas.controllers.comet import Comet
 from nas.controllers.controller import Regulation
-from nas.encoding import Encoder
+from nas.controllers.encoding import Encoder
 from nas.trellis import Choices
 
 STARTS = 16

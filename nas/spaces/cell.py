@@ -17,7 +17,7 @@ from collections.abc import Set as AbstractSet
 from enum import Enum, StrEnum, auto
 from typing import NamedTuple
 
-from nas.operations import IMAGE, Activation, Kind
+from nas.networks.operations import IMAGE, Activation, Kind
 
 
 class EdgeOperation(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas.errors import SpaceError
-from nas.operations import IMAGE, FeatureMap
+from nas.networks.operations import IMAGE, FeatureMap
 from nas.space import Image, Space
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from nas.operations import Activation, Operation, convolution, strided
+from nas.networks.operations import Activation, Operation, convolution, strided
 from nas.space import Carried, Slot
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from nas.operations import (
+from nas.networks.operations import (
     IMAGE,
     Activation,
     FeatureMap,

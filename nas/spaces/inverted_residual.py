@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nas.operations import IMAGE, Activation, Operation, classifier, convolution, strided
+from nas.networks.operations import IMAGE, Activation, Operation, classifier, convolution, strided
 from nas.space import Carried, Choice, Image, Slot
 
 

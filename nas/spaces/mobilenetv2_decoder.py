@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from nas.operations import IMAGE, Activation, FeatureMap, Operation, concatenation, convolution, deconvolution
+from nas.networks.operations import IMAGE, Activation, FeatureMap, Operation, concatenation, convolution, deconvolution
 from nas.space import Carried, Image, Slot, Space, Task
 from nas.spaces.inverted_residual import ConvolutionStem, Stage, stage_slots
 from nas.spaces.mobilenetv2 import EXPANSIONS, KERNEL_SIZES, LARGE_IMAGE

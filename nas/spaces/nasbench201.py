@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from nas.errors import SpaceError
-from nas.operations import IMAGE, Activation, FeatureMap, Kind, Operation, classifier, convolution
+from nas.networks.operations import IMAGE, Activation, FeatureMap, Kind, Operation, classifier, convolution
 from nas.space import Carried, Image, Slot, Space
 from nas.spaces.cell import EDGES, EdgeOperation, Part, Step, X, activated, decisions
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nas.errors import SpaceError
-from nas.operations import strided
+from nas.networks.operations import strided
 from nas.space import Block, Choice, Image, Slot, Space, Task
 from nas.spaces.convolutions import ConvolutionBlock, Form
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, InvertedResidual

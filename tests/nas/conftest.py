@@ -12,19 +12,19 @@ import pytest
 import torch
 
 from metamodel.interface import LayerCosts, NetworkCosts, Setting
-from nas.costs import Budget, CostTable, PricedSignal
-from nas.data import SOURCES, Data, Source, Split
-from nas.encoding import Encoder
-from nas.pricing import price_signals
-from nas.rewards import secondary_reward, utility
-from nas.run import Outcome, run
-from nas.schedule import Schedule
-from nas.settings import RunSettings
-from nas.signals import Limit
+from nas.controllers.encoding import Encoder
+from nas.datasets.data import SOURCES, Data, Source, Split
+from nas.limits.costs import Budget, CostTable, PricedSignal
+from nas.limits.pricing import price_signals
+from nas.limits.signals import Limit
+from nas.potentials.rewards import secondary_reward, utility
+from nas.searching.run import Outcome, run
+from nas.searching.settings import RunSettings
 from nas.space import Image, Space
 from nas.spaces import SPACES
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
 from nas.spaces.mobilenetv2 import mobilenetv2_tiny
+from nas.training.schedule import Schedule
 from nas.trellis import Choices, Trellis, space_trellis
 from parsers.device_config import load_device_config
 from parsers.roofline import bytes_moved, flops
@@ -273,7 +273,7 @@ def only_tiny_things(small_space: Space, easy_data: Data) -> Iterator[None]:
     """Make the small space and the easy images known by name, beside those that ship."""
     source = Source(image=small_space.image, classes=easy_data.classes, load=lambda _: easy_data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nas.data.SOURCES", {**SOURCES, "stripes": source})
+        patch.setattr("nas.datasets.data.SOURCES", {**SOURCES, "stripes": source})
         patch.setattr("nas.spaces.SPACES", {**SPACES, "small": lambda *_: small_space})
         yield
 

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 import torch._dynamo  # noqa: F401
 
-from nas import cli, output, run, run_file, workspace  # noqa: F401 - what a child needs is there before the fork
+from nas import cli
+from nas.searching import output, run, run_file, workspace  # noqa: F401 - what a child needs is there before the fork
 from tests.nas.conftest import FormulaPredictor, make_easy_data, make_small_space, only_tiny_things
 
 SETTINGS = (
@@ -56,8 +57,8 @@ def main() -> None:
     os.environ["LOKY_MAX_CPU_COUNT"] = "1"  # finalists one by one, in the process that is killed
     with pytest.MonkeyPatch.context() as patch, only_tiny_things(make_small_space(), make_easy_data()):
         patch.setattr("metamodel.interface.load_predictor", lambda _: FormulaPredictor())
-        patch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
-        patch.setattr("nas.workspace.SECONDS_BETWEEN", 0.0)
+        patch.setattr("nas.searching.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+        patch.setattr("nas.searching.workspace.SECONDS_BETWEEN", 0.0)
         for wanted in " ".join(sys.argv[1:]).split(" -- "):
             folder, *moments = wanted.split()
             sys.stdout.write(" ".join(map(str, killed(Path(folder), moments))) + "\n")

@@ -11,7 +11,7 @@ import pytest
 
 import parsers
 from nas import cli
-from nas.layers import space_layers
+from nas.networks.layers import space_layers
 from nas.space import Space
 from nas.spaces import SPACES
 from profiler.suite import suite_from_layers
@@ -77,7 +77,7 @@ def test_json_is_one_document_on_standard_output_that_agrees_with_the_files(tiny
 def test_the_same_command_twice_gives_the_same_history_but_for_its_timings(
     tiny: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+    monkeypatch.setattr("nas.searching.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
     for name in ("first", "second"):
         tiny("--limit=latency=15ms", "-o", name)
 
@@ -157,7 +157,7 @@ def test_ctrl_c_ends_with_130_and_leaves_what_the_search_goes_on_from(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("nas.output.export_onnx", interrupt)
+        patch.setattr("nas.searching.output.export_onnx", interrupt)
         code, out, err = tiny("--limit=latency=15ms", "-o", "found")
 
     assert (code, out) == (130, "")
@@ -175,9 +175,9 @@ def stopped(tiny: Nas, monkeypatch: pytest.MonkeyPatch) -> Nas:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("nas.output.write_history", interrupt)
+        patch.setattr("nas.searching.output.write_history", interrupt)
         assert tiny("--limit=latency=15ms", "-o", "found")[0] == 130
-    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+    monkeypatch.setattr("nas.searching.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
     return tiny
 
 
@@ -264,7 +264,7 @@ def test_another_history_than_the_controllers_is_one_line(stopped: Nas, nas: Nas
 
 
 def test_a_finished_search_says_so_and_prints_its_result_again(tiny: Nas, nas: Nas, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+    monkeypatch.setattr("nas.searching.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
     _, first, _ = tiny("--limit=latency=15ms", "-o", "found")
 
     code, out, err = nas("run", "--resume", "-o", "found")
@@ -273,7 +273,7 @@ def test_a_finished_search_says_so_and_prints_its_result_again(tiny: Nas, nas: N
 
 
 def test_resuming_where_nothing_began_begins(tiny: Nas, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+    monkeypatch.setattr("nas.searching.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
 
     code, out, _ = tiny("--limit=latency=15ms", "--resume")
 
@@ -284,7 +284,7 @@ def test_resuming_where_nothing_began_begins(tiny: Nas, monkeypatch: pytest.Monk
 def test_event_files_for_tensorboard_are_written_where_asked(
     tiny: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+    monkeypatch.setattr("nas.searching.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
 
     tiny("--limit=latency=15ms", "-o", "found", "--tensorboard")
 
@@ -293,7 +293,7 @@ def test_event_files_for_tensorboard_are_written_where_asked(
 
 
 def test_a_searchs_own_file_starts_it_again(tiny: Nas, nas: Nas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("nas.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
+    monkeypatch.setattr("nas.searching.output.export_onnx", lambda _network, _image, path: path.write_bytes(b"onnx"))
     tiny("--limit=latency=15ms", "-o", "first")
 
     code, _, _ = nas("run", "--config", "first/run.toml", "-o", "second")

@@ -7,10 +7,10 @@ import pytest
 
 from nas.controllers.comet import Comet, CometSettings, EpsilonRule
 from nas.controllers.controller import Controller
+from nas.controllers.encoding import Encoder
 from nas.controllers.random_search import RandomSearch
-from nas.costs import Budget
-from nas.encoding import Encoder
-from nas.potential import ExactPotential
+from nas.limits.costs import Budget
+from nas.potentials.potential import ExactPotential
 from nas.trellis import Choices
 
 MakeBudget = Callable[..., Budget]

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from nas.benchmarking.tables import Table, TablePotential, table_budget, table_encoder, table_trellis
 from nas.controllers.assistance import Assistance
 from nas.controllers.comet_literal import CometLiteral
-from nas.tables import Table, TablePotential, table_budget, table_encoder, table_trellis
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nas.history import TIMING_COLUMNS
+from nas.searching.history import TIMING_COLUMNS
 
 
 def history(folder: Path) -> pa.Table:

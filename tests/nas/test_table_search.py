@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from metamodel.interface import Predictor
-from nas.data import data_source
+from nas.datasets.data import data_source
 from nas.errors import DataError, ResumeError
-from nas.output import write_search
-from nas.prepared import Prepared, prepare
-from nas.run import Outcome, conduct
-from nas.run_file import RunOptions, check_versions, run_toml
-from nas.settings import RunSettings
+from nas.searching.output import write_search
+from nas.searching.prepared import Prepared, prepare
+from nas.searching.run import Outcome, conduct
+from nas.searching.run_file import RunOptions, check_versions, run_toml
+from nas.searching.settings import RunSettings
 from nas.space import Space
 from nas.trellis import choices_of
 

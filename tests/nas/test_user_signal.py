@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from metamodel.interface import Predictor, Setting
-from nas.costs import Budget
 from nas.errors import SettingsError
-from nas.layers import network_layers
-from nas.pricing import price_signals
+from nas.limits.costs import Budget
+from nas.limits.pricing import price_signals
+from nas.networks.layers import network_layers
 from nas.space import Space
 from nas.trellis import Choices, Trellis, architecture_of, space_trellis
 from nas.user_signal import UserSignal, load_user_signals, signal_names
@@ -106,8 +106,11 @@ def test_a_signal_is_loaded_by_the_name_of_its_function(tmp_path: Path):
     ("references", "message"),
     [
         (["no_such_module:reads"], "no_such_module"),
-        (["nas.signals:energy"], "there is a signal 'energy' already"),
-        (["nas.signals:parse_limit", "nas.goals:parse_limit"], "there is a signal 'parse_limit' already"),
+        (["nas.limits.signals:energy"], "there is a signal 'energy' already"),
+        (
+            ["nas.limits.signals:parse_limit", "nas.searching.goals:parse_limit"],
+            "there is a signal 'parse_limit' already",
+        ),
     ],
 )
 def test_a_function_that_is_not_there_or_whose_name_is_taken_is_refused(references: list[str], message: str):

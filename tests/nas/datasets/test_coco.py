@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nas.data import data_source
+from nas.datasets.data import data_source
 from nas.errors import DataError
 from nas.space import Task
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas.data import data_source
+from nas.datasets.data import data_source
 from nas.datasets.digits import FASHION_MNIST_FOLDER, fashion_mnist
 from nas.errors import DataError
 

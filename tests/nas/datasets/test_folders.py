@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from nas.augmentation import photographs
-from nas.data import data_source
+from nas.datasets.data import data_source
 from nas.datasets.photographs import place_and_side, read_photographs
 from nas.errors import DataError
-from nas.schedule import usual_schedules
+from nas.training.augmentation import photographs
+from nas.training.schedule import usual_schedules
 
 
 def picture(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (12, 10)) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas.data import data_source
+from nas.datasets.data import data_source
 from nas.errors import DataError
 from nas.space import Task
 

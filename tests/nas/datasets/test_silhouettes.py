@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nas.data import data_source
 from nas.datasets import silhouettes
+from nas.datasets.data import data_source
+from nas.datasets.splits import Data
 from nas.space import Task
-from nas.splits import Data
 
 
 @pytest.fixture(autouse=True)

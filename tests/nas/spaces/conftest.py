@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nas.export import to_onnx
-from nas.layers import network_layers
-from nas.network import Network, Tensor
-from nas.pricing import Parts
+from nas.limits.pricing import Parts
+from nas.networks.export import to_onnx
+from nas.networks.layers import network_layers
+from nas.networks.network import Network, Tensor
+from nas.networks.supernet import SuperNetwork
 from nas.space import Architecture, Space, Task
-from nas.supernet import SuperNetwork
 from nas.trellis import NOWHERE, Trellis, architecture_of
 from parsers.network import parse_network
 from parsers.roofline import macs

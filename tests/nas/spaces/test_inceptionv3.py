@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from nas.export import check_against_torch, to_onnx
-from nas.layers import network_layers, slot_layers, space_layers
-from nas.network import Network
-from nas.operations import FeatureMap, Kind
+from nas.networks.export import check_against_torch, to_onnx
+from nas.networks.layers import network_layers, slot_layers, space_layers
+from nas.networks.network import Network
+from nas.networks.operations import FeatureMap, Kind
+from nas.networks.supernet import SuperNetwork
 from nas.space import (
     Architecture,
     Carried,
@@ -23,7 +24,6 @@ from nas.space import (
 )
 from nas.spaces.inception import LEFT_OUT, Branch, Pooling
 from nas.spaces.inceptionv3 import inceptionv3
-from nas.supernet import SuperNetwork
 from nas.trellis import Trellis, space_trellis
 from parsers.network import parse_network
 from parsers.roofline import macs

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nas.layers import network_layers
+from nas.networks.layers import network_layers
 from nas.space import Image
 from nas.spaces.inverted_residual import InvertedResidual
 from nas.spaces.mobilenetv2 import mobilenetv2, mobilenetv2_tiny

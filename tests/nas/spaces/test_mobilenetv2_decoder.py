@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from nas.export import check_against_torch, to_onnx
-from nas.layers import network_layers, slot_layers, space_layers
-from nas.network import Network
-from nas.operations import FeatureMap
+from nas.networks.export import check_against_torch, to_onnx
+from nas.networks.layers import network_layers, slot_layers, space_layers
+from nas.networks.network import Network
+from nas.networks.operations import FeatureMap
+from nas.networks.supernet import SuperNetwork
 from nas.space import (
     Architecture,
     Carried,
@@ -20,7 +21,6 @@ from nas.space import (
     choice_label,
 )
 from nas.spaces.mobilenetv2_decoder import Level, Skip, mobilenetv2_decoder
-from nas.supernet import SuperNetwork
 from nas.trellis import Trellis, space_trellis
 from parsers.roofline import macs
 

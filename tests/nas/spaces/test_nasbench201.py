@@ -12,16 +12,16 @@ from torch import nn
 from torch.nn import functional
 
 from metamodel.interface import Predictor, Setting
-from nas.costs import Budget
 from nas.errors import SettingsError, SpaceError
-from nas.export import check_against_torch, to_onnx
-from nas.layers import network_layers, space_layers
-from nas.network import Convolution, Network
-from nas.pricing import price_signals
+from nas.limits.costs import Budget
+from nas.limits.pricing import price_signals
+from nas.networks.export import check_against_torch, to_onnx
+from nas.networks.layers import network_layers, space_layers
+from nas.networks.network import Convolution, Network
+from nas.networks.supernet import SuperNetwork
 from nas.space import Architecture, Image, Space, architecture_from_json, architecture_to_json, choice_label
 from nas.spaces.cell import EDGES, PUBLISHED_EDGES, EdgeOperation, fits
 from nas.spaces.nasbench201 import Edge, nasbench201
-from nas.supernet import SuperNetwork
 from nas.trellis import architecture_of, choices_of, space_trellis
 from parsers.network import parse_network
 from parsers.roofline import macs

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from nas.errors import SettingsError, SpaceError
-from nas.export import check_against_torch, to_onnx
-from nas.layers import network_layers
-from nas.network import Convolution, Network
+from nas.networks.export import check_against_torch, to_onnx
+from nas.networks.layers import network_layers
+from nas.networks.network import Convolution, Network
+from nas.networks.supernet import SuperNetwork
 from nas.space import Architecture, Image, Space, choice_label
 from nas.spaces import make_space, space_file, space_label, space_sha256
 from nas.spaces.convolutions import ConvolutionBlock, Form
 from nas.spaces.inverted_residual import InvertedResidual
-from nas.supernet import SuperNetwork
 from nas.trellis import NOWHERE, architecture_of, space_trellis
 from parsers.network import parse_network
 from parsers.roofline import macs

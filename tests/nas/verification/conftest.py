@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from metamodel.interface import Setting
-from nas.data import Data
-from nas.output import write_search
-from nas.run import Outcome
-from nas.run_file import RunOptions, run_toml
-from nas.verification import DeviceRuns, NetworkRuns
+from nas.datasets.data import Data
+from nas.searching.output import write_search
+from nas.searching.run import Outcome
+from nas.searching.run_file import RunOptions, run_toml
+from nas.verification.comparison import DeviceRuns, NetworkRuns
 from parsers.network import read_network
 from parsers.schema import Context, DeviceKind, Layer, Status
 from tests.nas.conftest import only_tiny_things

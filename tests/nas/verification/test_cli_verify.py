@@ -154,7 +154,7 @@ def searches(monkeypatch: pytest.MonkeyPatch, tiny_search_files: Path) -> list[t
     import shutil
 
     from metamodel.interface import NetworkCalibration
-    from nas.run_file import run_toml
+    from nas.searching.run_file import run_toml
 
     asked = []
 
@@ -170,7 +170,7 @@ def searches(monkeypatch: pytest.MonkeyPatch, tiny_search_files: Path) -> list[t
         return NetworkCalibration(networks=len(networks), before_percent=40.0, after_percent=3.0)
 
     monkeypatch.setattr("nas.cli_run.run_search", run_search)
-    monkeypatch.setattr("nas.verify_rounds.calibrate_predictor", calibrate)
+    monkeypatch.setattr("nas.verification.rounds.calibrate_predictor", calibrate)
     return asked
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.device_file import write_device_config
 from nas.errors import OutputError
+from nas.verification.device_file import write_device_config
 from parsers.device_config import load_device_config
 
 

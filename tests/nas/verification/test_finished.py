@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nas.errors import SearchFolderError, SettingsError
-from nas.finished import FinishedSearch, read_finished
-from nas.run import Outcome
+from nas.searching.finished import FinishedSearch, read_finished
+from nas.searching.run import Outcome
 from nas.trellis import architecture_of
 
 

@@ -9,11 +9,11 @@ import onnx
 import pytest
 
 from nas.errors import MeasuringError, SearchFolderError
-from nas.finished import read_finished
-from nas.layers import network_layers
-from nas.prepared import device_setting
-from nas.verdicts import Verdict
-from nas.verification import Group
+from nas.networks.layers import network_layers
+from nas.searching.finished import read_finished
+from nas.searching.prepared import device_setting
+from nas.verification.comparison import Group
+from nas.verification.verdicts import Verdict
 from nas.verify import How, OnDevice, verify
 from parsers.network import read_network
 from parsers.schema import DeviceKind, Status

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from nas.export import to_onnx
-from nas.network import Network as SearchedNetwork
+from nas.networks.export import to_onnx
+from nas.networks.network import Network as SearchedNetwork
 from nas.space import Image
 from nas.spaces.mobilenetv2 import mobilenetv2
 from parsers.network import Network, parse_network
@@ -107,7 +107,7 @@ def test_a_block_has_all_attributes():
 
 
 def test_the_blocks_of_a_searched_network_are_its_choices():
-    """``nas.layers`` writes a block's operators; read from the export and put together again they are the choice."""
+    """``nas.networks.layers`` writes a block's operators; read from the export and put together again they are the choice."""
     space = mobilenetv2(image=Image(channels=3, height=32, width=32), classes=10)
     architecture = space.manual()
     model = to_onnx(SearchedNetwork(space, architecture).eval(), space.image)

@@ -1,0 +1,1 @@
+"""What networks cost, and which decisions can still end within all limits."""

@@ -1,0 +1,1 @@
+"""How networks learn and are judged: alone, or as paths through shared weights."""

@@ -1,0 +1,1 @@
+"""A search proved on a device: what was measured, beside what was predicted."""
