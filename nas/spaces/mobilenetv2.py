@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nas.space import Image, Space
 from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
@@ -57,6 +58,29 @@ def mobilenetv2(image: Image, classes: int) -> Space:
 def mobilenetv2_tiny(image: Image, classes: int) -> Space:
     """Build a space of nine slots in three stages with half of the choices, for small images and quick searches."""
     return _space("mobilenetv2-tiny", image, classes, _TINY, stem=8, head=48, expansions=(1, 3, 6))
+
+
+def scaled_mobilenetv2(image: Image, classes: int, *, depth: float, width: float) -> Space:
+    """Build the one network that MobileNetV2 by hand becomes when it is scaled, as a space without a choice.
+
+    Args:
+        image: what it looks at.
+        classes: what it tells apart.
+        depth: of every stage's blocks, rounded, at least one; 1 is as by hand.
+        width: of every block's channels, rounded to even numbers, at least four; 1 is as by hand.
+    """
+    large = min(image.height, image.width) >= LARGE_IMAGE
+    stages = [
+        replace(
+            stage,
+            slots=max(1, round(stage.slots * depth)),
+            widths=(channels := max(4, 2 * round(stage.manual_width * width / 2)),),
+            manual_width=channels,
+        )
+        for stage in (_LARGE if large else _SMALL)
+    ]
+    stem, head = (32, 1280) if large else (8, 96)
+    return _space("mobilenetv2-scaled", image, classes, stages, stem=stem, head=head)
 
 
 def _space(

@@ -5,7 +5,7 @@ import pytest
 from nas.networks.layers import network_layers
 from nas.space import Image
 from nas.spaces.inverted_residual import InvertedResidual
-from nas.spaces.mobilenetv2 import mobilenetv2, mobilenetv2_tiny
+from nas.spaces.mobilenetv2 import mobilenetv2, mobilenetv2_tiny, scaled_mobilenetv2
 from parsers.roofline import macs
 
 IMAGENET = Image(channels=3, height=224, width=224)
@@ -53,3 +53,12 @@ def test_the_tiny_space_has_nine_slots_in_three_stages():
     space = mobilenetv2_tiny(SMALL, 10)
 
     assert [slot.stage for slot in space.slots] == [0, 0, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_scaled_by_one_the_network_is_the_one_by_hand_and_by_less_it_is_narrower_and_shallower():
+    space = mobilenetv2(SMALL, 10)
+    same, half = (scaled_mobilenetv2(SMALL, 10, depth=scale, width=scale) for scale in (1.0, 0.5))
+
+    assert network_layers(same, same.manual()) == network_layers(space, space.manual())
+    assert [slot.stage for slot in half.slots] == [0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6]
+    assert [choice.channels for choice in half.manual()] == [4, 4, 4, 4, 8, 8, 8, 8, 16, 16, 32]
