@@ -246,11 +246,9 @@ def _print_scores(found: Mapping[str, Score], *, errs: bool) -> None:
 
 def _write(path: Path, text: str) -> None:
     """Write a file beside its place, then put it there."""
-    from nas.errors import OutputError
+    from nas.writing import writing
 
     beside = path.with_name(path.name + ".partial")
-    try:
+    with writing(path, "Name another file with --json."):
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
-    except OSError as exc:
-        raise OutputError(f"Cannot write {path}: {exc.strerror or exc}. Name another file with --json.") from exc

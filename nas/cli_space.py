@@ -23,19 +23,17 @@ def space_layers_command(
 ) -> None:
     """Write every layer that a network of the spaces can hold, each once, so that it can be measured."""
     from nas.datasets.data import data_source
-    from nas.errors import OutputError
     from nas.networks.layers import space_layers
     from nas.spaces import make_space
+    from nas.writing import writing
     from parsers.schema import layer_to_json
 
     source = data_source(data)
     spaces = [make_space(name, image=source.image, classes=source.classes) for name in space or ["mobilenetv2"]]
     layers = {layer.key: layer for one in spaces for layer in space_layers(one)}
     document = {"schema": 1, "layers": [layer_to_json(layer) for layer in layers.values()]}
-    try:
+    with writing(output, "Name another file with -o."):
         output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    except OSError as exc:
-        raise OutputError(f"Cannot write {output}: {exc.strerror or exc}. Name another file with -o.") from exc
     print(f"{len(layers)} layers: {output}")
 
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from nas.errors import SpaceError
-from nas.networks.operations import FeatureMap, Operation, in_order
+from nas.networks.operations import FeatureMap, Operation, in_order, strided
 
 Image = FeatureMap
 """What a network looks at: channels, height, width."""
@@ -49,6 +49,14 @@ class Carried:
     def features(self) -> FeatureMap:
         """The shape of the tensor that is handed on."""
         return FeatureMap(channels=self.channels, height=self.height, width=self.width)
+
+
+def behind_block(slot: Slot, carried: Carried, channels: int, *, idskip: bool) -> Carried | None:
+    """Give what a block of so many output channels hands on; it can add its input only where it keeps the shape."""
+    if idskip and (slot.stride != 1 or channels != carried.channels):
+        return None
+    shape = strided(carried.features, slot.stride, channels)
+    return replace(carried, channels=shape.channels, height=shape.height, width=shape.width)
 
 
 class Block(Protocol):

@@ -8,7 +8,7 @@ from typing import Protocol
 from nas.benchmarking.benchmark import BenchmarkSettings, Plays, benchmark, searches
 from nas.benchmarking.priced_space import SpaceTask, priced_space
 from nas.benchmarking.space_benchmark import benchmark_space, space_searches
-from nas.benchmarking.tables import load_table, parse_limits
+from nas.datasets.tables import load_table, parse_limits
 from nas.training.train import Advance
 
 
@@ -21,7 +21,7 @@ class Arena(Protocol):
         ...
 
     def limits(self, text: str) -> tuple[float, ...]:
-        """Read the limits; see :func:`nas.benchmarking.tables.parse_limits`."""
+        """Read the limits; see :func:`nas.datasets.tables.parse_limits`."""
         ...
 
     def searches(self, settings: BenchmarkSettings) -> int:
@@ -38,7 +38,7 @@ class Arena(Protocol):
 
 
 class TableArena:
-    """A table; see :func:`nas.benchmarking.tables.load_table` for its arguments and errors."""
+    """A table; see :func:`nas.datasets.tables.load_table` for its arguments and errors."""
 
     def __init__(self, path: Path, *, signal: str, report: str, cost: str, cost_floor: float) -> None:
         self._table = load_table(path, signal=signal, report=report, cost=cost, cost_floor=cost_floor)
@@ -51,7 +51,7 @@ class TableArena:
 
     def limits(self, text: str) -> tuple[float, ...]:
         """Read limits in the cost's unit, or as quantiles of all networks."""
-        return parse_limits(text, self._table)
+        return parse_limits(text, self._table.cost, self._table.cost_name)
 
     def searches(self, settings: BenchmarkSettings) -> int:
         """Count how many searches are played."""

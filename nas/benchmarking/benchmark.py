@@ -22,11 +22,11 @@ from threadpoolctl import threadpool_limits
 from nas.benchmarking.hypervolume import Reference, cycled_limits, hypervolume, table_hypervolume
 from nas.benchmarking.misprediction import margin, mispredicted
 from nas.benchmarking.searchers import Searcher, make_searcher
-from nas.benchmarking.tables import Table
 from nas.benchmarking.variants import Variant, parse_variant
 from nas.controllers.assistance import Assist
 from nas.controllers.comet import CometSettings
 from nas.controllers.rivals import LIMITLESS
+from nas.datasets.tables import Table
 from nas.errors import SettingsError
 from nas.searching.problem import PotentialName
 from nas.training.train import Advance, reproducible

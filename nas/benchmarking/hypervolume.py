@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.benchmarking.tables import Table
+from nas.datasets.tables import Table
 from nas.errors import SettingsError
 from nas.trellis import FloatArray
 

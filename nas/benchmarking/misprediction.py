@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nas.benchmarking.tables import Table
+from nas.datasets.tables import Table
 from nas.trellis import FloatArray
 
 CALIBRATION = 200

@@ -13,12 +13,12 @@ import numpy as np
 
 from metamodel.interface import MetamodelError, Setting, load_predictor
 from nas.benchmarking.cost_file import read_layer_costs
-from nas.benchmarking.tables import Table, parse_limits
 from nas.controllers.encoding import Encoder
 from nas.datasets.data import data_source
+from nas.datasets.tables import parse_limits
 from nas.errors import DataError, PredictorError, SettingsError
 from nas.limits.costs import Budget, CostTable, PricedSignal
-from nas.limits.pricing import Part, Parts, price_signals
+from nas.limits.pricing import Piece, Pieces, price_signals
 from nas.networks.layers import network_layers, space_layers
 from nas.space import Space, architecture_to_json
 from nas.spaces import make_space
@@ -92,11 +92,10 @@ class PricedSpace:
         """Read ``5,8,10``, and ``q20`` as what a fifth of the networks keeps.
 
         Raises:
-            SettingsError: see :func:`nas.benchmarking.tables.parse_limits`.
+            SettingsError: see :func:`nas.datasets.tables.parse_limits`.
         """
         costs = np.array([self.lowest, *map(self.cost, self.sample)])
-        blank = np.zeros(len(costs))
-        return parse_limits(text, Table(signal=blank, report=blank, cost=costs, cost_name=self.task.cost))
+        return parse_limits(text, costs, self.task.cost)
 
     def _accuracy(self, choices: Choices) -> float:
         architecture = architecture_of(self.space, choices)
@@ -143,10 +142,10 @@ def _costs(space: Space, task: SpaceTask) -> CostTable:
         )
     by_layer = {layer: costs[layer.key] for layer in layers}
 
-    def price(part: Part) -> float:
-        return sum(by_layer[layer] for layer in part.layers)
+    def price(piece: Piece) -> float:
+        return sum(by_layer[layer] for layer in piece.layers)
 
-    return Parts(space).table(price)
+    return Pieces(space).table(price)
 
 
 def _predicted(space: Space, task: SpaceTask) -> CostTable:
@@ -162,7 +161,7 @@ def _predicted(space: Space, task: SpaceTask) -> CostTable:
         raise PredictorError(str(exc)) from exc
     tables = price_signals(space, predictor, setting, [task.cost])[0].tables
     if len(tables) > 1:
-        raise SettingsError(f"A benchmark limits one cost that adds up or a maximum; {task.cost} is of two parts.")
+        raise SettingsError(f"A benchmark limits one cost that adds up or a maximum; {task.cost} is of two pieces.")
     return tables[0]
 
 

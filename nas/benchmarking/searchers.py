@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from nas.benchmarking.tables import Table, TablePotential, table_budget, table_encoder, table_trellis
+from nas.benchmarking.table_layout import TablePotential, table_budget, table_encoder, table_trellis
 from nas.benchmarking.variants import COMET, Variant
 from nas.controllers.assistance import Assist, Assistance
 from nas.controllers.comet import Comet
 from nas.controllers.controller import Controller
 from nas.controllers.rivals import RIVALS
+from nas.datasets.tables import Table
 from nas.limits.costs import Budget
 from nas.potentials.learned_potential import LearnedPotential
 from nas.potentials.online_potential import OnlinePotential

@@ -11,9 +11,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from nas.controllers.drawing import Scores, draw, neighbours
 from nas.limits.costs import Budget
-from nas.potentials.potential import Potential
+from nas.limits.drawing import draw, draw_fairly, neighbours
+from nas.potentials.potential import Potential, by_potentials
 from nas.trellis import Choices, IntArray
 
 _ROUNDS = 64
@@ -44,15 +44,16 @@ class Assistance:
 
     def draw(self, n: int, random: np.random.Generator) -> list[Choices]:
         """Draw n networks afresh; some may be the same."""
-        return _draw(self.budget, lambda at, _: self.potential.values(at.slot, at.nodes, at.spent), n, random)
+        return _as_choices(draw(self.budget, by_potentials(self.potential), n, random))
 
     def fresh(self, asked: Container[Choices], random: np.random.Generator) -> Choices | None:
         """Draw a network that was not asked about; None where many draws bring none.
 
         Where few are left, those that the potential hardly ever draws are drawn by fair choices.
         """
-        for rounds in range(_ROUNDS):
-            drawn = self.draw(_DRAWS, random) if rounds < _ROUNDS // 2 else self._draw_fairly(_DRAWS, random)
+        for round_ in range(_ROUNDS):
+            is_fair = round_ >= _ROUNDS // 2
+            drawn = _as_choices(draw_fairly(self.budget, _DRAWS, random)) if is_fair else self.draw(_DRAWS, random)
             for choices in drawn:
                 if choices not in asked:
                     return choices
@@ -60,16 +61,11 @@ class Assistance:
 
     def share(self, choices: Sequence[int]) -> float:
         """Give a network's cost as a share of the limit, y/T."""
-        return float(self._ticks(choices)[0] / self.limit_ticks)
+        return float(self.budget.ticks(choices)[0] / self.limit_ticks)
 
     def offers(self, choices: Sequence[int]) -> bool:
         """Tell whether a network fits together and may be asked about."""
-        node = 0
-        for slot, choice in enumerate(choices):
-            node = int(self.budget.trellis.successors[slot][node, choice])
-            if node < 0:
-                return False
-        return bool(self.budget.within(self._ticks(choices)))
+        return self.budget.keeps(choices)
 
     def neighbours(self, choices: Choices) -> list[Choices]:
         """List the networks that differ in one slot and may be asked about."""
@@ -82,16 +78,6 @@ class Assistance:
         """
         return accuracy / max(1.0, self.share(choices))
 
-    def _draw_fairly(self, n: int, random: np.random.Generator) -> list[Choices]:
-        return _draw(self.budget, lambda _, mask: np.zeros(mask.shape), n, random)
 
-    def _ticks(self, choices: Sequence[int]) -> IntArray:
-        node, ticks = 0, self.budget.start
-        for slot, choice in enumerate(choices):
-            ticks = self.budget.add(ticks, self.budget.steps[slot][node, choice])
-            node = int(self.budget.trellis.successors[slot][node, choice])
-        return self.budget.add(ticks, self.budget.end[node])
-
-
-def _draw(budget: Budget, scores: Scores, n: int, random: np.random.Generator) -> list[Choices]:
-    return [tuple(row) for row in draw(budget, scores, n, random).tolist()]
+def _as_choices(networks: IntArray) -> list[Choices]:
+    return [tuple(row) for row in networks.tolist()]

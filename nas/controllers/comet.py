@@ -1,6 +1,6 @@
 """AutoCoMET's controller: Q-learning shaped by potentials whose weight the primary reward regulates (Section III-D).
 
-The paper's four ideas, each in the form that works (``nas.controllers.equations`` has both forms, ``docs/method.md`` the reasons):
+The paper's four ideas, each in the form that works (``nas.equations`` has both forms, ``docs/method.md`` the reasons):
 Q is learned from the primary reward, a potential Φ_i stands for each secondary one, ε_i is regulated by the primary's
 growth, and the policy is the softmax of their sum. Where this departs from the paper: Φ enters the policy, not Q's
 target; Φ is known before the first query; only finished networks are asked about, each once. Each departure has a
@@ -23,16 +23,16 @@ import numpy as np
 import torch
 
 from nas.controllers.controller import Regulation
-from nas.controllers.drawing import Walkers, draw, neighbours, start, step
 from nas.controllers.encoding import Encoder, Float32Array
-from nas.controllers.equations import GAMMA, policy_logits, q_target, regulated_epsilon, standardised
 from nas.controllers.replay import Replay, Transitions
-from nas.controllers.value import LEARNING_RATE, Ensemble
+from nas.equations import GAMMA, policy_logits, q_target, regulated_epsilon, standardised
 from nas.errors import SettingsError
 from nas.limits.costs import Budget
+from nas.limits.drawing import Walkers, draw, draw_fairly, neighbours, start, step
 from nas.potentials.online_potential import OnlinePotential
 from nas.potentials.potential import Potential
 from nas.trellis import BoolArray, Choices, FloatArray, IntArray
+from nas.value import LEARNING_RATE, Ensemble
 
 
 class EpsilonRule(StrEnum):
@@ -155,7 +155,8 @@ class Comet:
         if self._is_long and len(self._asked) >= self.settings.starts and len(edits := self._edits()):
             return self._screened(edits)
         for round_ in range(2 * self.settings.rounds):
-            drawn = self._draw() if round_ < self.settings.rounds else self._draw_fairly()
+            is_fair = round_ >= self.settings.rounds
+            drawn = draw_fairly(self._budget, self.settings.draws, self._random) if is_fair else self._draw()
             fresh = drawn[[tuple(row) not in self._asked for row in drawn.tolist()]]
             if len(fresh):
                 return self._screened(fresh)
@@ -209,9 +210,6 @@ class Comet:
         if self._is_long or not self.settings.scouts:
             return drawn
         return np.concatenate([drawn, draw(self._budget, self._scout, self.settings.scouts, self._random)])
-
-    def _draw_fairly(self) -> IntArray:
-        return draw(self._budget, lambda _, mask: np.zeros(mask.shape), self.settings.draws, self._random)
 
     def _scout(self, walkers: Walkers, mask: BoolArray) -> FloatArray:
         """Give the logits of the policy as it was before anything was learned: Σ Φ_i(s, ·)."""

@@ -21,11 +21,11 @@ import torch
 
 from nas.controllers.assistance import Assistance
 from nas.controllers.controller import Regulation
-from nas.controllers.drawing import sample_softmax
 from nas.controllers.encoding import Encoder, Float32Array
-from nas.controllers.equations import printed_epsilon, printed_potential_update, printed_q_update
-from nas.controllers.value import LEARNING_RATE, Ensemble
+from nas.equations import printed_epsilon, printed_potential_update, printed_q_update
+from nas.limits.drawing import sample_softmax
 from nas.trellis import NOWHERE, Choices, FloatArray
+from nas.value import LEARNING_RATE, Ensemble
 
 BETA = 0.1
 THRESHOLD = 0.01

@@ -21,7 +21,7 @@ import numpy as np
 
 from nas.controllers.assistance import Assistance
 from nas.controllers.controller import Regulation
-from nas.controllers.equations import standardised
+from nas.equations import standardised
 from nas.trellis import Choices, FloatArray, IntArray
 
 STARTS = 10

@@ -12,7 +12,7 @@ import numpy as np
 
 from nas.controllers.assistance import Assistance
 from nas.controllers.controller import Regulation
-from nas.controllers.drawing import Walkers, draw, start, step
+from nas.limits.drawing import Walkers, draw, start, step
 from nas.trellis import BoolArray, Choices, FloatArray
 
 LEARNING_RATE = 0.3

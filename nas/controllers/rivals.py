@@ -44,7 +44,7 @@ def _nsga2(given: Assistance, _encoder: Encoder, seed: int, queries: int) -> Riv
 
 RIVALS: Mapping[str, Build] = MappingProxyType(
     {
-        "random": lambda given, _, seed, __: RandomSearch(given.budget, seed=seed, potential=given.potential),
+        "random": lambda given, _, seed, __: RandomSearch(given, seed=seed),
         "evolution": lambda given, _, seed, queries: Evolution(given, seed=seed, budget=queries),
         "local-search": lambda given, _, seed, __: LocalSearch(given, seed=seed),
         "comet-literal": lambda given, encoder, seed, _: CometLiteral(given, encoder, seed=seed),

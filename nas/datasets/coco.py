@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from nas.datasets.augmentation import photographs
 from nas.datasets.photographs import in_parallel, opened, room, square
 from nas.datasets.splits import Data, Labels, Part, Pixels, assemble, deal, set_aside
 from nas.errors import DataError
 from nas.space import Task
-from nas.training.augmentation import photographs
 
 if TYPE_CHECKING:
     from pycocotools.coco import COCO

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from nas.datasets import coco, digits, folders, masks, silhouettes
 from nas.datasets.photographs import CHANNELS, place_and_side
 from nas.datasets.splits import Data, Split, Tensor
+from nas.datasets.table_accuracy import TableAccuracy, parse_table, table_image
 from nas.errors import DataError
 from nas.space import Image, Space, Task
 from nas.training.schedule import MNIST_5K_SCHEDULES, Schedules, usual_schedules
-from nas.training.table_accuracy import TableAccuracy, parse_table, table_image
 
 __all__ = ["PLACES", "SOURCES", "Data", "Source", "Split", "Tensor", "data_label", "data_source"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nas.datasets.augmentation import SMALL_SHIFTS
 from nas.datasets.idx import find_idx, read_idx
 from nas.datasets.splits import Data, Part, assemble, deal, set_aside
 from nas.errors import DataError
-from nas.training.augmentation import SMALL_SHIFTS
 
 SIDE = 28
 CLASSES = 10

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nas.datasets.augmentation import photographs
 from nas.datasets.photographs import image_files, read_photographs
 from nas.datasets.splits import Data, Part, assemble, deal, set_aside
 from nas.errors import DataError
-from nas.training.augmentation import photographs
 
 SIDE = 224
 """Pixels, where nobody says otherwise."""

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nas.datasets.augmentation import photographs
 from nas.datasets.splits import Data, Part, Pixels, assemble, deal, set_aside
 from nas.errors import DataError
-from nas.training.augmentation import photographs
 
 _FEWEST = 8
 """Images that can be dealt out to three parts."""

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from nas.datasets.augmentation import BRIGHTNESS, CONTRAST, photographs, relit
 from nas.datasets.digits import read_digits, read_fashion_mnist
 from nas.datasets.splits import Data, Part, Pixels, assemble, deal, set_aside
-from nas.training.augmentation import BRIGHTNESS, CONTRAST, photographs, relit
 
 SIDE = 32
 """Pixels, where nobody says otherwise."""

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from nas.datasets.augmentation import SMALL_SHIFTS, Augmentation
 from nas.errors import DataError
 from nas.space import Task
-from nas.training.augmentation import SMALL_SHIFTS, Augmentation
 
 Tensor = torch.Tensor
 Pixels = npt.NDArray[np.uint8]

@@ -18,7 +18,7 @@ import numpy as np
 
 from nas.errors import InfeasibleError, MissedLimit
 from nas.limits.completions import BLOCKED, POINTS, Columns, ParetoCompletions, cheapest_completions, dearest_completion
-from nas.potentials.rewards import secondary_reward, utility
+from nas.limits.rewards import secondary_reward, utility
 from nas.trellis import NOWHERE, BoolArray, FloatArray, IntArray, Trellis
 
 TICKS_PER_UNIT = 1e9
@@ -196,24 +196,21 @@ class Budget:
         return utility(ticks / (self.references[signal] * self.signals[signal].ticks_per_unit), sharpness)
 
     def rewards(self, choices: Sequence[int], sharpness: float) -> FloatArray:
-        """Give every signal's secondary reward of a finished network (``nas.potentials.rewards``), shape (L,)."""
+        """Give every signal's secondary reward of a finished network (``nas.limits.rewards``), shape (L,)."""
         shares = np.array(self.costs(choices)) / self.references
         return np.where(self.limited, secondary_reward(shares, sharpness), utility(shares, sharpness))
 
     def ticks(self, choices: Sequence[int]) -> IntArray:
-        """Give what a finished network costs in ticks, shape (C,)."""
-        spent, path = self.start, self.trellis.path(choices)
-        for slot, choice in enumerate(choices):
-            spent = self.add(spent, self.steps[slot][path[slot], choice])
-        return self.add(spent, self.end[path[-1]])
-
-    def keeps(self, choices: Sequence[int]) -> bool:
-        """Tell whether a finished network keeps all limits."""
+        """Give what a finished network costs in ticks, shape (C,); at least ``BLOCKED`` where choices do not fit."""
         node, spent = 0, self.start
         for slot, choice in enumerate(choices):
             spent = self.add(spent, self.steps[slot][node, choice])
             node = int(self.trellis.successors[slot][node, choice])
-        return bool(self.within(self.add(spent, self.end[node])))
+        return self.add(spent, self.end[node])
+
+    def keeps(self, choices: Sequence[int]) -> bool:
+        """Tell whether a finished network fits together and keeps all limits."""
+        return bool(self.within(self.ticks(choices)))
 
     def costs(self, choices: Sequence[int]) -> tuple[float, ...]:
         """Give what a finished network costs, one figure per signal, each in its unit."""

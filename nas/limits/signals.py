@@ -1,7 +1,7 @@
 """The signals that a search can be asked to limit, shape by or maximise: their names and units, and limits as written.
 
 Accuracy is asked of a network itself. Costs are known beforehand: some from the predictor, two from the network alone,
-and any that the user computes (``nas.user_signal``).
+and any that the user computes (``nas.limits.user_signal``).
 """
 
 from __future__ import annotations

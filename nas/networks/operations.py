@@ -165,6 +165,45 @@ def strided(source: FeatureMap, stride: int, channels: int) -> FeatureMap:
     return FeatureMap(channels=channels, height=-(-source.height // stride), width=-(-source.width // stride))
 
 
+def separable_convolution(
+    name: str,
+    source: FeatureMap,
+    *,
+    channels: int,
+    weights: str,
+    writes: str,
+    kernel: int,
+    activation: Activation,
+    stride: int = 1,
+    residual: tuple[str, FeatureMap] | None = None,
+) -> tuple[Operation, Operation]:
+    """Convolve every channel by itself, then across them (Howard et al., 2017), each with its normalisation and activation.
+
+    Arguments are those of :func:`convolution`; ``weights`` begins the names of both.
+    """
+    depthwise = convolution(
+        name,
+        source,
+        channels=source.channels,
+        weights=f"{weights}_depthwise",
+        writes=f"{writes}_middle",
+        kernel=kernel,
+        stride=stride,
+        depthwise=True,
+        activation=activation,
+    )
+    pointwise = convolution(
+        depthwise.writes,
+        depthwise.output,
+        channels=channels,
+        weights=f"{weights}_pointwise",
+        writes=writes,
+        activation=activation,
+        residual=residual,
+    )
+    return depthwise, pointwise
+
+
 def deconvolution(
     name: str,
     source: FeatureMap,

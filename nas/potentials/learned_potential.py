@@ -13,11 +13,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from nas.controllers.drawing import Walkers, start, step
-from nas.controllers.value import LEARNING_RATE, Ensemble
 from nas.limits.completions import BLOCKED
 from nas.limits.costs import Budget
+from nas.limits.drawing import Walkers, start, step
 from nas.trellis import FloatArray, IntArray
+from nas.value import LEARNING_RATE, Ensemble
 
 SAMPLES = 2048
 """Half-made networks that each slot's perceptron learns from."""

@@ -13,11 +13,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from nas.controllers.drawing import start, step
-from nas.controllers.equations import printed_potential_update
-from nas.controllers.value import LEARNING_RATE, Ensemble
+from nas.equations import printed_potential_update
 from nas.limits.costs import Budget
+from nas.limits.drawing import start, step
 from nas.trellis import Choices, FloatArray, IntArray
+from nas.value import LEARNING_RATE, Ensemble
 
 BETA = 0.5
 """β, the learning rate of Φ."""

@@ -28,6 +28,7 @@ import numpy as np
 
 from nas.limits.completions import BLOCKED
 from nas.limits.costs import Budget
+from nas.limits.drawing import Scores
 from nas.potentials.levels import Levels
 from nas.trellis import FloatArray, IntArray, Trellis
 
@@ -72,6 +73,11 @@ def exact_obstacle(trellis: Trellis) -> str | None:
     if sum(nodes) > MOST_NODES_IN_ALL:
         return f"{sum(nodes)} shapes can be carried from slot to slot, more than {MOST_NODES_IN_ALL}"
     return None
+
+
+def by_potentials(*potentials: Potential) -> Scores:
+    """Score choices by potentials alone, so that networks are drawn by softmax(Σ Φ_i)."""
+    return lambda at, _: np.sum([one.values(at.slot, at.nodes, at.spent) for one in potentials], axis=0)
 
 
 class ExactPotential:

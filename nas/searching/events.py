@@ -10,7 +10,7 @@ from pathlib import Path
 from tensorboardX import SummaryWriter
 
 from nas.searching.search import Record, best_record
-from nas.searching.writing import GO_ON, writing
+from nas.writing import GO_ON, writing
 
 FOLDER = "tensorboard"
 

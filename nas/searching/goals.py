@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nas.errors import SettingsError
 from nas.limits.signals import ACCURACY, UNITS, Limit, check_signals
-from nas.user_signal import UserSignal
+from nas.limits.user_signal import UserSignal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

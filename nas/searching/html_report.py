@@ -12,10 +12,10 @@ from pathlib import Path
 
 from nas.limits.signals import ACCURACY, CountedSignal
 from nas.networks.layers import network_layers
+from nas.searching.finalists import Finalist
 from nas.searching.front import pareto_front
 from nas.searching.run import Outcome
 from nas.space import Task, choice_label
-from nas.training.finalists import Finalist
 from parsers.html_page import html_figure, html_page, html_table
 from parsers.roofline import macs
 from parsers.schema import Layer

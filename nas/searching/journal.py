@@ -15,7 +15,7 @@ from typing import Any
 
 from nas.errors import ResumeError
 from nas.searching.search import Record
-from nas.searching.writing import GO_ON, writing
+from nas.writing import GO_ON, writing
 
 
 class Journal:

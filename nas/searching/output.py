@@ -8,15 +8,15 @@ from pathlib import Path
 
 from nas.limits.signals import CountedSignal, column_name
 from nas.networks.export import export_onnx, save_weights
+from nas.searching.finalists import Finalist
 from nas.searching.history import SCHEMA_VERSION, write_front, write_history
 from nas.searching.html_report import report_html
 from nas.searching.plots import plot_front, plot_learning_curve
 from nas.searching.run import Outcome
 from nas.searching.run_file import DEFAULT_MODEL
-from nas.searching.writing import GO_ON, writing
 from nas.space import architecture_to_json, choice_label
-from nas.training.finalists import Finalist
 from nas.training.rank import RankCheck
+from nas.writing import GO_ON, writing
 
 FILES = {
     "network": "best.onnx",

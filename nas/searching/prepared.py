@@ -10,11 +10,11 @@ from joblib import cpu_count
 
 from metamodel.interface import Predictor, Setting
 from nas.datasets.data import Data, data_source
+from nas.datasets.table_accuracy import TableAccuracy
 from nas.errors import DataError
 from nas.searching.problem import Problem, pose
 from nas.searching.settings import CPU, RunSettings, check_settings, goals_of
 from nas.spaces import make_space
-from nas.training.table_accuracy import TableAccuracy
 from nas.training.train import Advance
 from parsers.device_config import DeviceConfig
 

@@ -12,18 +12,18 @@ from metamodel.interface import Predictor, Setting, network_factor
 from nas.controllers.assistance import Assist, Assistance
 from nas.controllers.comet import Comet, CometSettings
 from nas.controllers.controller import Controller
-from nas.controllers.drawing import draw
 from nas.controllers.encoding import Encoder, context_attributes
 from nas.controllers.rivals import RIVALS
 from nas.errors import PredictorError, SettingsError
 from nas.limits.costs import Budget
+from nas.limits.drawing import draw
 from nas.limits.pricing import price_signals
 from nas.limits.signals import COUNTED
 from nas.networks.layers import network_layers
 from nas.potentials.learned_potential import LearnedPotential
 from nas.potentials.level_potential import LevelPotential
 from nas.potentials.online_potential import OnlinePotential
-from nas.potentials.potential import ExactPotential, Potential, exact_obstacle
+from nas.potentials.potential import ExactPotential, Potential, by_potentials, exact_obstacle
 from nas.searching.environment import SHARPNESS
 from nas.searching.goals import Goals
 from nas.space import Architecture, Space
@@ -239,10 +239,5 @@ class Sampler:
 
     def draw(self) -> Architecture:
         """Draw one network."""
-        choices = draw(
-            self._problem.budget,
-            lambda at, _: np.sum([item.values(at.slot, at.nodes, at.spent) for item in self._potentials], axis=0),
-            1,
-            self._random,
-        )[0]
+        choices = draw(self._problem.budget, by_potentials(*self._potentials), 1, self._random)[0]
         return architecture_of(self._problem.space, choices)

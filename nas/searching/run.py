@@ -14,15 +14,15 @@ from nas.limits.costs import Budget
 from nas.limits.signals import CountedSignal
 from nas.networks.layers import network_layers
 from nas.searching.environment import SearchEnvironment
+from nas.searching.finalists import Finalist, tell_finalists, train_finalists, winner_of
 from nas.searching.prepared import Prepared, Stage, device_setting, prepare, workers_for
+from nas.searching.primary import primary_source
 from nas.searching.problem import ControllerName, Problem, Sampler, make_controller
 from nas.searching.search import Record, Report, best_record, finalists, search
 from nas.searching.settings import RunSettings
 from nas.searching.workspace import Workspace
 from nas.space import Space
 from nas.training.accuracy import AccuracySource, SharedWeightsAccuracy, train_shared_weights
-from nas.training.finalists import Finalist, tell_finalists, train_finalists, winner_of
-from nas.training.primary import primary_source
 from nas.training.rank import RankCheck, different, judge_both_ways, rank_correlation
 from nas.training.train import reproducible
 from nas.trellis import Choices, architecture_of, choices_of

@@ -19,12 +19,12 @@ from typing import Any
 
 import torch
 
+from nas.datasets.table_accuracy import table_sha256
 from nas.errors import ResumeError, SettingsError
 from nas.limits.signals import ACCURACY, Limit, parse_limits
+from nas.limits.user_signal import signal_names
 from nas.searching.settings import DEFAULT_DATA, RunSettings, usual_settings
 from nas.spaces import space_sha256
-from nas.training.table_accuracy import table_sha256
-from nas.user_signal import signal_names
 from parsers.device_config import DeviceConfig, load_device_config
 from parsers.toml_table import TomlTable
 

@@ -12,11 +12,11 @@ from nas.controllers.comet import EpsilonRule, Shaping
 from nas.datasets.data import data_label, data_source
 from nas.errors import SettingsError
 from nas.limits.signals import ACCURACY, Limit, check_signals
+from nas.limits.user_signal import load_user_signals, signal_names
 from nas.searching.goals import Goals, check_confidence, check_primary
 from nas.searching.problem import ControllerName, PotentialName, check_names
 from nas.spaces import make_space, space_label
 from nas.training.schedule import MNIST_5K_SCHEDULES, Schedule
-from nas.user_signal import load_user_signals, signal_names
 from parsers.device_config import DeviceConfig
 
 DEFAULT_DATA = "mnist-5k"

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from nas.errors import OutputError, ResumeError
 from nas.searching.journal import Journal
-from nas.searching.writing import writing
 from nas.training.checkpoint import SECONDS_BETWEEN, Checkpoint, Stream
+from nas.writing import writing
 from parsers.atomic import written_whole
 
 RUN_FILE = "run.toml"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
-from nas.networks.operations import Activation, Operation, convolution, strided
-from nas.space import Carried, Slot
+from nas.networks.operations import Activation, Operation, convolution, separable_convolution
+from nas.space import Carried, Slot, behind_block
 
 
 class Form(StrEnum):
@@ -44,10 +44,7 @@ class ConvolutionBlock:
 
     def follow(self, slot: Slot, carried: Carried) -> Carried | None:
         """Give what is handed on; the input can be added only where the block keeps its shape."""
-        if self.idskip and (slot.stride != 1 or self.channels != carried.channels):
-            return None
-        shape = strided(carried.features, slot.stride, self.channels)
-        return replace(carried, channels=shape.channels, height=shape.height, width=shape.width)
+        return behind_block(slot, carried, self.channels, idskip=self.idskip)
 
     def operations(self, slot: Slot, carried: Carried) -> tuple[Operation, ...]:
         """List one convolution or two."""
@@ -67,24 +64,14 @@ class ConvolutionBlock:
                     residual=residual,
                 ),
             )
-        depthwise = convolution(
+        return separable_convolution(
             slot.reads,
             source,
-            channels=source.channels,
-            weights=f"{shared}_depthwise",
-            writes=f"{slot.writes}_middle",
-            kernel=self.kernel_size,
-            stride=slot.stride,
-            depthwise=True,
-            activation=Activation.RELU,
-        )
-        pointwise = convolution(
-            depthwise.writes,
-            depthwise.output,
             channels=self.channels,
-            weights=f"{shared}_pointwise",
+            weights=shared,
             writes=slot.writes,
+            kernel=self.kernel_size,
             activation=Activation.RELU,
+            stride=slot.stride,
             residual=residual,
         )
-        return depthwise, pointwise

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nas.networks.operations import IMAGE, Activation, Operation, classifier, convolution, strided
-from nas.space import Carried, Choice, Image, Slot
+from nas.space import Carried, Choice, Image, Slot, behind_block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +38,7 @@ class InvertedResidual:
 
     def follow(self, slot: Slot, carried: Carried) -> Carried | None:
         """Give what is handed on; the input can be added only where the block keeps its shape."""
-        if self.idskip and (slot.stride != 1 or self.channels != carried.channels):
-            return None
-        shape = strided(carried.features, slot.stride, self.channels)
-        return replace(carried, channels=shape.channels, height=shape.height, width=shape.width)
+        return behind_block(slot, carried, self.channels, idskip=self.idskip)
 
     def operations(self, slot: Slot, carried: Carried) -> tuple[Operation, ...]:
         """List two or three convolutions, each with its normalisation."""

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from nas.networks.operations import IMAGE, Activation, FeatureMap, Operation, concatenation, convolution, deconvolution
+from nas.networks.operations import (
+    IMAGE,
+    Activation,
+    FeatureMap,
+    Operation,
+    concatenation,
+    convolution,
+    deconvolution,
+    separable_convolution,
+)
 from nas.space import Carried, Image, Slot, Space, Task
 from nas.spaces.inverted_residual import ConvolutionStem, Stage, stage_slots
 from nas.spaces.mobilenetv2 import EXPANSIONS, KERNEL_SIZES, LARGE_IMAGE
@@ -104,25 +113,15 @@ class Level:
                     activation=Activation.RELU6,
                 ),
             )
-        depthwise = convolution(
+        return separable_convolution(
             name,
             source,
-            channels=source.channels,
-            weights=f"{shared}_depthwise",
-            writes=f"{slot.writes}_middle",
-            kernel=3,
-            depthwise=True,
-            activation=Activation.RELU6,
-        )
-        pointwise = convolution(
-            depthwise.writes,
-            depthwise.output,
             channels=self.channels,
-            weights=f"{shared}_pointwise",
+            weights=shared,
             writes=slot.writes,
+            kernel=3,
             activation=Activation.RELU6,
         )
-        return depthwise, pointwise
 
 
 def _kept_last(carried: Carried) -> tuple[str, FeatureMap]:

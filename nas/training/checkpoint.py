@@ -20,8 +20,8 @@ from safetensors.torch import save
 from torch import nn
 
 from nas.errors import ResumeError
-from nas.searching.writing import GO_ON, writing
 from nas.training.curve import CurvePoint
+from nas.writing import GO_ON, writing
 from parsers.atomic import written_whole
 
 SECONDS_BETWEEN = 20.0

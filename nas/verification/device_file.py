@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from nas.searching.writing import writing
+from nas.writing import writing
 from parsers.atomic import written_whole
 from parsers.device_config import DeviceConfig
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from metamodel.interface import Standing
 from nas.limits.signals import column_name
-from nas.searching.writing import writing
 from nas.space import architecture_to_json, choice_label
 from nas.verification.comparison import Checked, CheckedLimit, Group, Verification
 from nas.verification.verdicts import CONFIDENCE, Judgement, MeanError, Range, Verdict, range_confidence
+from nas.writing import writing
 from parsers.atomic import written_whole
 from parsers.schema import Context, DeviceKind, Origin
 

@@ -16,8 +16,8 @@ from nas.controllers.encoding import Encoder
 from nas.datasets.data import SOURCES, Data, Source, Split
 from nas.limits.costs import Budget, CostTable, PricedSignal
 from nas.limits.pricing import price_signals
+from nas.limits.rewards import secondary_reward, utility
 from nas.limits.signals import Limit
-from nas.potentials.rewards import secondary_reward, utility
 from nas.searching.run import Outcome, run
 from nas.searching.settings import RunSettings
 from nas.space import Image, Space

@@ -15,10 +15,10 @@ from nas.benchmarking.benchmark import (
 )
 from nas.benchmarking.hypervolume import Reference, cycled_limits, hypervolume, table_hypervolume
 from nas.benchmarking.searchers import make_searcher
-from nas.benchmarking.tables import Table
 from nas.benchmarking.variants import COMET
 from nas.controllers.assistance import Assist
 from nas.controllers.rivals import RIVALS
+from nas.datasets.tables import Table
 from nas.errors import SettingsError
 from nas.searching.problem import PotentialName
 

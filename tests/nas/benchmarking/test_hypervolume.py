@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.benchmarking.hypervolume import Reference, cycled_limits, hypervolume, parse_reference, table_hypervolume
-from nas.benchmarking.tables import Table
+from nas.datasets.tables import Table
 from nas.errors import SettingsError
 
 CORNER = Reference(accuracy=60.0, cost=math.e**3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas.benchmarking.misprediction import margin, mispredicted
-from nas.benchmarking.tables import Table
+from nas.datasets.tables import Table
 
 
 @pytest.fixture

@@ -9,16 +9,17 @@ import pytest
 from optuna.samplers import TPESampler
 
 from nas.benchmarking.hypervolume import Reference, hypervolume
-from nas.benchmarking.tables import Table, TablePotential, table_budget, table_encoder, table_trellis
+from nas.benchmarking.table_layout import TablePotential, table_budget, table_encoder, table_trellis
 from nas.controllers.assistance import Assistance
 from nas.controllers.controller import Controller
-from nas.controllers.equations import standardised
 from nas.controllers.evolution import Evolution
 from nas.controllers.linear_thompson import LinearThompson
 from nas.controllers.local_search import STARTS, LocalSearch
 from nas.controllers.reinforce import Reinforce
 from nas.controllers.rivals import RIVALS
 from nas.controllers.studies import Study, Verdict
+from nas.datasets.tables import Table
+from nas.equations import standardised
 from nas.trellis import Choices
 
 LEARNERS = [name for name in RIVALS if name not in ("random", "comet-literal", "nsga2")]

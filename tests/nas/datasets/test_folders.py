@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from nas.datasets.augmentation import photographs
 from nas.datasets.data import data_source
 from nas.datasets.photographs import place_and_side, read_photographs
 from nas.errors import DataError
-from nas.training.augmentation import photographs
 from nas.training.schedule import usual_schedules
 
 

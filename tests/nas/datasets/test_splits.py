@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from nas.datasets.augmentation import SMALL_SHIFTS, photographs
 from nas.datasets.splits import Data, Part, Split, assemble, deal, set_aside
 from nas.errors import DataError
 from nas.space import Task
-from nas.training.augmentation import SMALL_SHIFTS, photographs
 
 
 def numbered(n: int = 40) -> Part:

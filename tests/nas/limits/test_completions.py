@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from nas.controllers.drawing import draw
 from nas.errors import InfeasibleError
 from nas.limits.completions import nondominated
 from nas.limits.costs import Budget, CostTable, PricedSignal
+from nas.limits.drawing import draw
 from nas.trellis import Choices, Trellis
 
 EveryNetwork = Callable[[Trellis], list[Choices]]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nas.controllers.drawing import draw
 from nas.errors import InfeasibleError
 from nas.limits.costs import Budget, CostTable
+from nas.limits.drawing import draw
 from nas.trellis import Choices, Trellis
 
 MakeBudget = Callable[..., Budget]

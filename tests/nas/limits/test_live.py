@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas.limits.live import live_elements
-from nas.limits.pricing import Parts
+from nas.limits.pricing import Pieces
 from nas.networks.export import to_onnx
 from nas.networks.network import Network
 from nas.networks.operations import FeatureMap, Kind, Operation, convolution
@@ -40,7 +40,7 @@ def test_an_addition_writes_over_an_input_that_nobody_needs():
 
 
 def test_a_networks_live_elements_are_what_its_graph_shows(small_space: Space):
-    parts, random = Parts(small_space), np.random.default_rng(0)
+    parts, random = Pieces(small_space), np.random.default_rng(0)
     states = small_space.states()
     for _ in range(5):
         carried, live, architecture = small_space.start(), [parts.start.live], []

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from metamodel.interface import LayerCosts, NetworkCosts, Predictor, Setting
-from nas.controllers.drawing import draw
 from nas.errors import PredictorError
 from nas.limits.costs import Budget
+from nas.limits.drawing import draw
 from nas.limits.pricing import price_signals
 from nas.networks.layers import network_layers
 from nas.space import Space

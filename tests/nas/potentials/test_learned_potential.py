@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.controllers.drawing import sample_softmax, start, step
 from nas.limits.costs import Budget
+from nas.limits.drawing import sample_softmax, start, step
 from nas.potentials.learned_potential import LearnedPotential
 from nas.potentials.potential import ExactPotential
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from metamodel.interface import Predictor, Setting
-from nas.controllers.drawing import draw
 from nas.limits.costs import Budget, CostTable, PricedSignal
+from nas.limits.drawing import draw
 from nas.limits.pricing import price_signals
 from nas.potentials.level_potential import LevelPotential
 from nas.space import Space

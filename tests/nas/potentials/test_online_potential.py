@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nas.controllers.comet import Comet, CometSettings, EpsilonRule
-from nas.controllers.drawing import start, step
 from nas.controllers.encoding import Encoder
 from nas.limits.costs import Budget
+from nas.limits.drawing import start, step
 from nas.potentials.online_potential import OnlinePotential
 
 MakeBudget = Callable[..., Budget]

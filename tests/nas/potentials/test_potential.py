@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metamodel.interface import Predictor, Setting
-from nas.controllers.drawing import draw, sample_softmax, start, step
 from nas.limits.costs import Budget
+from nas.limits.drawing import draw, sample_softmax, start, step
 from nas.limits.pricing import price_signals
+from nas.limits.rewards import secondary_reward
 from nas.potentials.potential import FEWER_BUCKETS, ExactPotential, Potential, exact_obstacle
-from nas.potentials.rewards import secondary_reward
 from nas.space import Space
 from nas.trellis import Choices, Trellis, space_trellis
 

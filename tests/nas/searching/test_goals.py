@@ -4,8 +4,8 @@ import pytest
 
 from nas.errors import SettingsError
 from nas.limits.signals import Limit
+from nas.limits.user_signal import UserSignal
 from nas.searching.goals import Goals
-from nas.user_signal import UserSignal
 
 LATENCY = Limit(target="latency", value=25.0)
 ENERGY = Limit(target="energy", value=3.0)

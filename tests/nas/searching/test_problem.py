@@ -12,12 +12,14 @@ from nas.controllers.comet import Comet
 from nas.controllers.random_search import RandomSearch
 from nas.errors import InfeasibleError, PredictorError, SettingsError
 from nas.limits.signals import Limit
+from nas.limits.user_signal import UserSignal
 from nas.networks.layers import network_layers
 from nas.potentials.learned_potential import LearnedPotential
 from nas.potentials.online_potential import OnlinePotential
 from nas.potentials.potential import ExactPotential
 from nas.searching.environment import SearchEnvironment
 from nas.searching.goals import Goals
+from nas.searching.primary import primary_source
 from nas.searching.problem import (
     ControllerName,
     Problem,
@@ -30,9 +32,7 @@ from nas.searching.problem import (
 )
 from nas.searching.search import search
 from nas.space import Space
-from nas.training.primary import primary_source
 from nas.trellis import Choices, Trellis, architecture_of, choices_of
-from nas.user_signal import UserSignal
 from parsers.schema import Layer
 
 EveryNetwork = Callable[[Trellis], list[Choices]]

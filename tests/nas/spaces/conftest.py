@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nas.limits.pricing import Parts
+from nas.limits.pricing import Pieces
 from nas.networks.export import to_onnx
 from nas.networks.layers import network_layers
 from nas.networks.network import Network, Tensor
@@ -67,7 +67,7 @@ def assert_pieces_make_networks() -> Callable[..., None]:
     """
 
     def check(space: Space, networks: Sequence[Architecture], *, most: float) -> None:
-        parts, states = Parts(space), space.states()
+        parts, states = Pieces(space), space.states()
         for architecture in networks:
             nodes = [found.index(state) for found, state in zip(states, space.carried(architecture), strict=True)]
             pieces = [parts.start]

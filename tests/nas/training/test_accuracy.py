@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nas.datasets.augmentation import photographs
 from nas.datasets.data import Data, Split
 from nas.datasets.splits import Scaling
 from nas.networks.supernet import SuperNetwork
 from nas.space import Image, Space, Task
 from nas.spaces.mobilenetv2_decoder import mobilenetv2_decoder
 from nas.training.accuracy import SharedWeightsAccuracy
-from nas.training.augmentation import photographs
 from nas.training.schedule import Schedule
 from nas.training.train import reproducible
 

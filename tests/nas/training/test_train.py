@@ -3,10 +3,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from nas.datasets.augmentation import Augmentation
 from nas.datasets.data import Data, Split
 from nas.networks.network import Network
 from nas.space import Space
-from nas.training.augmentation import Augmentation
 from nas.training.quality import accuracy_of
 from nas.training.schedule import Schedule
 from nas.training.train import descend, reproducible, train_alone

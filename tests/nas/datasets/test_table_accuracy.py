@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.datasets.table_accuracy import TableAccuracy, TableOptions, parse_table, table_image
 from nas.errors import DataError
 from nas.space import Architecture, Image, Space
 from nas.spaces.cell import EDGES, PUBLISHED_EDGES, EdgeOperation
 from nas.spaces.nasbench201 import Edge, nasbench201
-from nas.training.table_accuracy import TableAccuracy, TableOptions, parse_table, table_image
 
 OPERATIONS = list(EdgeOperation)
 

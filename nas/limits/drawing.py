@@ -58,6 +58,11 @@ def draw(budget: Budget, scores: Scores, n: int, random: np.random.Generator) ->
     return walkers.choices
 
 
+def draw_fairly(budget: Budget, n: int, random: np.random.Generator) -> IntArray:
+    """Draw n networks that keep the limit, each slot by a fair choice; shape (n, slots)."""
+    return draw(budget, lambda _, mask: np.zeros(mask.shape), n, random)
+
+
 def neighbours(budget: Budget, choices: Choices) -> list[Choices]:
     """List the networks that differ from one in a single slot and keep the limits, by slot and choice."""
     found: list[Choices] = []

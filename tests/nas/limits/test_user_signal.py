@@ -9,10 +9,10 @@ from metamodel.interface import Predictor, Setting
 from nas.errors import SettingsError
 from nas.limits.costs import Budget
 from nas.limits.pricing import price_signals
+from nas.limits.user_signal import UserSignal, load_user_signals, signal_names
 from nas.networks.layers import network_layers
 from nas.space import Space
 from nas.trellis import Choices, Trellis, architecture_of, space_trellis
-from nas.user_signal import UserSignal, load_user_signals, signal_names
 
 EveryNetwork = Callable[[Trellis], list[Choices]]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from nas.controllers.assistance import Assistance
 from nas.controllers.comet import Comet, CometSettings, EpsilonRule
 from nas.controllers.controller import Controller
 from nas.controllers.encoding import Encoder
@@ -22,7 +23,10 @@ def comet(budget: Budget, encoder_of: EncoderOf, *, seed: int = 0, settings: Com
 
 
 def random_search(budget: Budget, encoder_of: EncoderOf, *, seed: int = 0) -> RandomSearch:  # noqa: ARG001
-    return RandomSearch(budget, seed=seed)
+    counting = ExactPotential(budget, sharpness=0)
+    return RandomSearch(
+        Assistance(budget=budget, potential=counting, limit_ticks=int(budget.limit_ticks[0])), seed=seed
+    )
 
 
 def play(controller: Controller, worth: Callable[[Choices], float], queries: int) -> list[Choices]:

@@ -1,7 +1,7 @@
 """Accuracies that somebody has measured already: a table of a whole space answers instead of training.
 
 ``--data table:FILE.npz@signal=COLUMN`` searches a space with the predictor's costs and the table's accuracies. A table is what
-``nas benchmark`` reads (``nas.benchmarking.tables``): ``op1`` … ``opN`` say which choice every slot holds, and of ``nasbench201`` they stand in the
+``nas benchmark`` reads (``nas.datasets.tables``): ``op1`` … ``opN`` say which choice every slot holds, and of ``nasbench201`` they stand in the
 benchmark's own order of edges.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from nas.benchmarking.tables import load_signals
+from nas.datasets.tables import load_signals
 from nas.errors import DataError
 from nas.space import Architecture, Choice, Image, Space
 from nas.spaces.cell import EDGES, PUBLISHED_EDGES

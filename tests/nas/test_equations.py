@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.controllers.equations import (
+from nas.equations import (
     policy_logits,
     printed_epsilon,
     printed_potential_update,

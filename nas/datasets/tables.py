@@ -1,12 +1,7 @@
-"""A table of accuracies and costs of every network of a space: what searches are compared on, since it answers at once.
+"""Tables of accuracies and costs of every network of a space, which answer at once.
 
 A table is an ``.npz`` file with columns ``op1`` … ``opN`` (small integers, every combination in one row), signals in percent and
 costs in any unit. Nothing here knows which table it is, or how large.
-
-A table's costs need not add up over the slots, so its trellis is a tree: a node is a prefix of choices, and the price of
-a choice is by how much it raises the cheapest network that can still be reached. What is spent on a prefix is then the
-minimum over its block of the table, the rest costs nothing, and :class:`nas.limits.costs.Budget` masks exactly; potentials are
-sums over the same blocks (:class:`TablePotential`).
 """
 
 from __future__ import annotations
@@ -20,11 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nas.controllers.encoding import Encoder
 from nas.errors import DataError, SettingsError
-from nas.limits.costs import Budget, CostTable, PricedSignal
-from nas.potentials.rewards import secondary_reward
-from nas.trellis import BoolArray, FloatArray, IntArray, Trellis
+from nas.trellis import BoolArray, FloatArray, IntArray
 
 DEFAULT_COST_FLOOR = 0.5
 
@@ -49,8 +41,7 @@ class Table:
 
     def shares(self, limit: float) -> FloatArray:
         """Give every cost as a share of a limit, in whole billionths, rounded up."""
-        shares = np.minimum(self.cost / limit, _LARGEST_SHARE)
-        return np.asarray(np.ceil(shares / _TICK - _ROUNDING) * _TICK)
+        return _shares(self.cost, limit)
 
     def within(self, limit: float) -> BoolArray:
         """Tell which networks keep a limit."""
@@ -101,97 +92,26 @@ def load_signals(path: Path, names: Sequence[str]) -> tuple[FloatArray, ...]:
     return tuple(_percent(_dense(columns, name, shape, place, path), name, path) for name in names)
 
 
-def parse_limits(text: str, table: Table) -> tuple[float, ...]:
+def parse_limits(text: str, costs: FloatArray, cost_name: str) -> tuple[float, ...]:
     """Read ``5,8,10`` as costs, and ``q20,q40`` as costs that 20 % and 40 % of the networks keep.
+
+    Args:
+        text: limits with commas between.
+        costs: of the networks, in any shape.
+        cost_name: what they are called.
 
     Raises:
         SettingsError: no number, a limit that is not positive, or one that no network keeps.
     """
-    limits = tuple(_limit(part.strip(), table) for part in text.split(","))
-    lowest = float(table.cost.min())
+    limits = tuple(_limit(part.strip(), costs) for part in text.split(","))
+    lowest = float(costs.min())
     for limit in limits:
-        if not table.within(limit).any():
+        if not (_shares(costs, limit) <= 1).any():
             raise SettingsError(
-                f"No network keeps {table.cost_name} within {limit:g}: the lowest possible is {lowest:.4g}. "
+                f"No network keeps {cost_name} within {limit:g}: the lowest possible is {lowest:.4g}. "
                 f"Give --limits {lowest * 1.2:.3g} or more."
             )
     return limits
-
-
-def table_trellis(table: Table) -> Trellis:
-    """Lay a table out as a tree: the node in front of a slot is the prefix of choices, in the order of the table's axes.
-
-    A choice is described by which one it is. The network of median cost stands for the backbone.
-    """
-    shape = table.cost.shape
-    nodes = [int(np.prod(shape[:slot], dtype=np.int64)) for slot in range(len(shape) + 1)]
-    median = np.unravel_index(np.argsort(table.cost, axis=None, kind="stable")[table.cost.size // 2], shape)
-    names = np.eye(max(shape))
-    return Trellis(
-        successors=tuple(
-            np.arange(below).reshape(above, choices)
-            for above, below, choices in zip(nodes, nodes[1:], shape, strict=False)
-        ),
-        backbone=tuple(np.full(above, int(choice)) for above, choice in zip(nodes, median, strict=False)),
-        attributes=tuple(
-            np.broadcast_to(names[:choices], (above, choices, len(names)))
-            for above, choices in zip(nodes, shape, strict=False)
-        ),
-        carried=tuple(np.zeros((count, 0)) for count in nodes),
-    )
-
-
-def table_encoder(trellis: Trellis) -> Encoder:
-    """Write the states of a table's tree; a table has one context, which says nothing."""
-    return Encoder(trellis, np.zeros(0))
-
-
-def table_budget(table: Table, trellis: Trellis, limit: float, *, masked: bool = True) -> Budget:
-    """Price every prefix by the cheapest network behind it, in shares of the limit.
-
-    Args:
-        table: whose costs.
-        trellis: of the table.
-        limit: in the cost's unit; some network keeps it.
-        masked: False leaves every network open, and the limit to whoever searches.
-    """
-    shares = table.shares(limit)
-    cheapest = [shares.ravel()]
-    for slot in reversed(range(trellis.slots)):
-        cheapest.append(cheapest[-1].reshape(trellis.successors[slot].shape).min(axis=1))
-    cheapest.reverse()
-    steps = tuple(
-        after[successor] - before[:, None]
-        for before, after, successor in zip(cheapest, cheapest[1:], trellis.successors, strict=False)
-    )
-    costs = CostTable(start=float(cheapest[0][0]), steps=steps, end=np.zeros(table.cost.size))
-    most = 1.0 if masked else float(shares.max())
-    return Budget(trellis, [PricedSignal(name=table.cost_name, unit="", tables=(costs,), limit=most)])
-
-
-class TablePotential:
-    """Φ(s, a) = log Σ (y/T)^c over the completions that keep the limit, summed over a table's blocks; exact.
-
-    Args:
-        budget: a limit over a table's tree.
-        sharpness: c; 0 counts completions.
-    """
-
-    def __init__(self, budget: Budget, *, sharpness: float) -> None:
-        spent = budget.start[None]
-        for step in budget.steps:
-            spent = budget.add(spent[:, None], step).reshape(-1, len(budget.start))
-        share = budget.share(spent)[:, 0]
-        values = np.where(budget.within(spent), secondary_reward(np.minimum(share, 1.0), sharpness), -np.inf)
-        blocks: list[FloatArray] = []
-        for successor in reversed(budget.trellis.successors):
-            blocks.append(values.reshape(successor.shape))
-            values = np.logaddexp.reduce(blocks[-1], axis=1)
-        self._blocks = blocks[::-1]
-
-    def values(self, slot: int, nodes: IntArray, spent: IntArray) -> FloatArray:  # noqa: ARG002 - the node tells what is spent
-        """Give Φ(s, a); see :class:`nas.potentials.potential.Potential`."""
-        return np.asarray(self._blocks[slot][nodes])
 
 
 Columns = dict[str, npt.NDArray[np.generic]]
@@ -278,7 +198,12 @@ def _percent(column: FloatArray, name: str, path: Path) -> FloatArray:
     return column
 
 
-def _limit(text: str, table: Table) -> float:
+def _shares(costs: FloatArray, limit: float) -> FloatArray:
+    shares = np.minimum(costs / limit, _LARGEST_SHARE)
+    return np.asarray(np.ceil(shares / _TICK - _ROUNDING) * _TICK)
+
+
+def _limit(text: str, costs: FloatArray) -> float:
     is_quantile = text.startswith("q")
     try:
         value = float(text.removeprefix("q"))
@@ -287,7 +212,7 @@ def _limit(text: str, table: Table) -> float:
     if is_quantile and not 0 <= value <= 100:
         raise SettingsError(f"The limit {text!r} is no quantile. Write q0 to q100.")
     if is_quantile:
-        value = float(np.quantile(table.cost, value / 100, method="higher"))
+        value = float(np.quantile(costs, value / 100, method="higher"))
     if not 0 < value < np.inf:
         raise SettingsError(f"The limit {text!r} must be above zero and finite.")
     return value

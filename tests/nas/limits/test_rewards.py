@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.potentials.rewards import primary_reward, secondary_reward, utility
+from nas.limits.rewards import primary_reward, secondary_reward, utility
 
 
 def test_a_limited_cost_is_worth_the_more_the_nearer_it_comes_to_its_limit_and_nothing_beyond():

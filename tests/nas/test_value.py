@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from nas.controllers.value import Ensemble
+from nas.value import Ensemble
 
 
 def ensemble(seed: int) -> Ensemble:

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from nas.benchmarking.tables import Table, TablePotential, table_budget, table_encoder, table_trellis
+from nas.benchmarking.table_layout import TablePotential, table_budget, table_encoder, table_trellis
 from nas.controllers.assistance import Assistance
 from nas.controllers.comet_literal import CometLiteral
+from nas.datasets.tables import Table
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nas.training.augmentation import SHIFT, SMALL_SHIFTS, Augmentation, flipped, photographs, relit, shifted
+from nas.datasets.augmentation import SHIFT, SMALL_SHIFTS, Augmentation, flipped, photographs, relit, shifted
 
 CLASSES = torch.zeros(1, dtype=torch.int64)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from joblib import Parallel, delayed
 
 from nas.datasets.data import Data
+from nas.datasets.table_accuracy import TableAccuracy
 from nas.networks.layers import network_layers
 from nas.networks.network import Network
 from nas.searching.prepared import Prepared, Stage, workers_for
@@ -18,7 +19,6 @@ from nas.space import Architecture, Space
 from nas.training.checkpoint import Checkpoint
 from nas.training.curve import CurvePoint
 from nas.training.quality import accuracy_of
-from nas.training.table_accuracy import TableAccuracy
 from nas.training.train import train_alone, while_parent_lives
 from nas.trellis import architecture_of
 from parsers.roofline import macs

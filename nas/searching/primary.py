@@ -6,13 +6,13 @@ trained for them.
 
 from __future__ import annotations
 
+from nas.limits.rewards import primary_reward
 from nas.limits.signals import ACCURACY
-from nas.potentials.rewards import primary_reward
+from nas.limits.user_signal import UserSignal
 from nas.searching.problem import Problem
 from nas.space import Architecture, Space
 from nas.training.accuracy import AccuracySource
 from nas.trellis import choices_of
-from nas.user_signal import UserSignal
 
 
 class CostSource:
