@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from metamodel.interface import LayerCosts, NetworkCosts, Setting
+from nas import cli
 from nas.controllers.encoding import Encoder
 from nas.datasets.data import SOURCES, Data, Source, Split
 from nas.limits.costs import Budget, CostTable, PricedSignal
@@ -291,3 +294,26 @@ def tiny_outcome(
     """What a tiny search found."""
     with only_tiny_things(small_space, easy_data):
         return run(tiny_settings, predictor, lambda _title, _total: contextlib.nullcontext(lambda _now, _note: None))
+
+
+Ran = tuple[int, str, str]
+"""Exit code, standard output, standard error."""
+Nas = Callable[..., Ran]
+
+
+@pytest.fixture
+def nas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Nas:
+    """Run a command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_nas(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["nas", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_nas

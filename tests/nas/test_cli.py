@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,33 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import parsers
-from nas import cli
 from nas.networks.layers import space_layers
 from nas.space import Space
 from nas.spaces import SPACES
 from profiler.suite import suite_from_layers
-
-Ran = tuple[int, str, str]
-"""Exit code, standard output, standard error."""
-Nas = Callable[..., Ran]
-
-
-@pytest.fixture
-def nas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Nas:
-    """Run a command line in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run_nas(*arguments: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["nas", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_nas
+from tests.nas.conftest import Nas
 
 
 @pytest.fixture

@@ -1,37 +1,21 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nas import cli
-
-Nas = Callable[..., tuple[int, str, str]]
+from tests.nas.conftest import Nas
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Nas:
+def bench(nas: Nas) -> Nas:
     """Run a small benchmark in a folder that holds a table."""
-    monkeypatch.chdir(tmp_path)
     one, two = (index.ravel() for index in np.indices((5, 5)))
     np.savez("table.npz", op1=one, op2=two, seen=50.0 + one * 3 + two, final=60.0 + one, ms=1.0 + one + two)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        usual = ["--table=table.npz", "--signal=seen", "--report=final", "--latency=ms", "--seeds=2", "--workers=1"]
-        monkeypatch.setattr(sys, "argv", ["nas", "benchmark", *usual, *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    usual = ["--table=table.npz", "--signal=seen", "--report=final", "--latency=ms", "--seeds=2", "--workers=1"]
+    return lambda *arguments: nas("benchmark", *usual, *arguments)
 
 
 def test_a_benchmark_prints_a_row_for_every_controller_and_writes_all_scores(bench: Nas, tmp_path: Path):

@@ -11,29 +11,15 @@ from virtual_rack import virtual_rack
 from nas import cli
 from nas.errors import InfeasibleError, MissedLimit
 from parsers.schema import Status
+from tests.nas.conftest import Nas
 from tests.nas.verification.conftest import FakeDevice, ran
-
-Ran = tuple[int, str, str]
-Nas = Callable[..., Ran]
 
 
 @pytest.fixture
-def nas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, predictor) -> Nas:
+def nas(nas: Nas, monkeypatch: pytest.MonkeyPatch, predictor) -> Nas:
     """Run a command line where a predictor by formula stands in for the model's folder."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("metamodel.interface.load_predictor", lambda _: predictor)
-
-    def run_nas(*arguments: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["nas", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_nas
+    return nas
 
 
 @pytest.fixture
