@@ -20,8 +20,8 @@ from typing import TypeVar
 import numpy as np
 
 from metamodel.interface import LayerCosts, NetworkCosts, Setting
-from nas.controllers.drawing import draw
 from nas.limits.costs import Budget, CostTable, PricedSignal
+from nas.limits.drawing import draw
 from nas.limits.pricing import price_signals
 from nas.potentials.level_potential import LevelPotential
 from nas.potentials.potential import MOST_NODES, ExactPotential, Potential

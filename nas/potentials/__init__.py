@@ -1,1 +1,1 @@
-"""Rewards of the secondary signals, and the potentials that shape a search by them."""
+"""Potentials of the secondary signals, which shape a search."""
