@@ -23,7 +23,7 @@ from nas.limits.signals import Limit
 from nas.searching.prepared import device_setting
 from nas.searching.problem import Problem, Sampler, pose
 from nas.searching.run import Outcome, run
-from nas.searching.settings import RunSettings, goals_of
+from nas.searching.settings import DEFAULT_DATA, goals_of, usual_settings
 from nas.spaces import make_space
 from nas.training.quality import accuracy_of
 from nas.training.train import Advance, reproducible, train_alone
@@ -39,20 +39,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of searches, draws and trainings")
     parser.add_argument("--random", type=int, default=10, help="random networks to compare with")
     parser.add_argument("--budget", type=int, default=50, help="accuracy queries of each search")
-    parser.add_argument("--shared-epochs", type=int, help="epochs of the weight-sharing network")
     parser.add_argument("--alone-epochs", type=int, help="epochs of every network that is trained alone")
     options = parser.parse_args()
 
     predictor = load_predictor(options.model)
     flagship, low = (
-        search_tier(
-            tier,
-            predictor,
-            seed=options.seed,
-            budget=options.budget,
-            shared_epochs=options.shared_epochs,
-            alone_epochs=options.alone_epochs,
-        )
+        search_tier(tier, predictor, seed=options.seed, budget=options.budget, alone_epochs=options.alone_epochs)
         for tier in ("flagship", "low")
     )
     problem = problem_of(low, predictor)
@@ -66,18 +58,13 @@ def main() -> None:
     )
 
 
-def search_tier(
-    tier: str, predictor: Predictor, *, seed: int, budget: int, shared_epochs: int | None, alone_epochs: int | None
-) -> Outcome:
+def search_tier(tier: str, predictor: Predictor, *, seed: int, budget: int, alone_epochs: int | None) -> Outcome:
     """Search for one tier, as ``nas run --tier`` does; epochs that are not given are as usual there."""
     device = load_device_config(tier)
     limit = Limit(target="latency", value=device.latency_limit_ms)
-    settings = RunSettings(device=device, limits=(limit,), seed=seed, budget=budget)
-    settings = replace(
-        settings,
-        shared=replace(settings.shared, epochs=shared_epochs or settings.shared.epochs),
-        alone=replace(settings.alone, epochs=alone_epochs or settings.alone.epochs),
-    )
+    usual = usual_settings(device, (limit,), DEFAULT_DATA)
+    alone = replace(usual.alone, epochs=alone_epochs or usual.alone.epochs)
+    settings = replace(usual, seed=seed, budget=budget, alone=alone)
 
     @contextlib.contextmanager
     def stage(title: str, total: int) -> Iterator[Advance]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def print_search(folder: Path, *, as_json: bool, verified: Found | None) -> None:
     """Print what lies in a finished search's folder, and what a device said of it."""
     from nas.searching.output import FILES
+    from nas.space import Task
 
     files = {name: str(folder / file) for name, file in FILES.items()}
     found: dict[str, Any] = json.loads(Path(files["architecture"]).read_text(encoding="utf-8"))
@@ -38,8 +39,9 @@ def print_search(folder: Path, *, as_json: bool, verified: Found | None) -> None
         print(f"  predicted {name} {cost:.4g} ({limit}by hand {found['manual'][name]:.4g})")
     print(f"  {found['macs'] / 1e6:.2f} MMACs, {found['weight_elements'] / 1e3:.1f} k weights")
     if found["test_images"]:
+        score = "accuracy" if found["task"] == Task.CLASSIFICATION else "intersection over union"
         print(
-            f"  test accuracy {found['test_accuracy']:.1%} of {found['test_images']} images; "
+            f"  test {score} {found['test_accuracy']:.1%} of {found['test_images']} images; "
             f"best of {len(found['finalists'])} trained alone"
         )
     else:
@@ -64,7 +66,7 @@ _SHOWN = (
     "predicted",
     "limits",
     "manual",
-    "shared_accuracy",
+    "query_accuracy",
     "validation_accuracy",
     "test_accuracy",
     "test_images",

@@ -90,6 +90,15 @@ def run_search_command(
     model: Annotated[
         Path | None, typer.Option("--model", help="Folder of the predictor, from 'metamodel fit'; else models/default.")
     ] = None,
+    accuracy: Annotated[
+        str | None,
+        typer.Option(
+            "--accuracy", help="How a query judges a network: by shared weights, or by a brief training of its own."
+        ),
+    ] = None,
+    brief_epochs: Annotated[
+        float | None, typer.Option("--brief-epochs", min=0.01, help="How long that brief training is.")
+    ] = None,
     shared_epochs: Annotated[
         float | None, typer.Option("--shared-epochs", min=0.01, help="How long the weight-sharing network is trained.")
     ] = None,
@@ -108,7 +117,7 @@ def run_search_command(
         typer.Option(
             "--rank-check",
             min=0,
-            help="Train so many other networks alone, too, and warn where shared weights rank poorly.",
+            help="Train so many other networks alone, too, and warn where queries rank poorly.",
         ),
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Of torch; else 1.")] = None,
@@ -159,6 +168,8 @@ def run_search_command(
         patience=patience,
         seed=seed,
         model=None if model is None else model.as_posix(),
+        accuracy=accuracy,
+        brief_epochs=brief_epochs,
         shared_epochs=shared_epochs,
         tuning_epochs=tuning_epochs,
         finalists=finalists,
@@ -232,6 +243,7 @@ def run_search(
     from nas.searching.run_file import check_versions, model_of, read_run_file, run_toml, settings_of
     from nas.searching.settings import check_settings, search_name
     from nas.searching.workspace import Workspace
+    from nas.training.known_ranks import rank_warning
 
     if resume and fresh:
         raise SettingsError("--resume goes on and --fresh starts over: give one of them.")
@@ -254,6 +266,8 @@ def run_search(
     prepared = prepare(settings, load_model(model_of(said)))
     for note in notes(prepared.problem, settings.potential):
         tell(note)
+    if prepared.data is not None and (warning := rank_warning(settings.space, settings.data, settings.accuracy)):
+        tell(warning)
     if fresh:
         workspace.discard()
     with workspace.opened(run_toml(said)):

@@ -150,7 +150,7 @@ def write_networks(
         if one.is_winner:
             path.write_bytes(search.network_file.read_bytes())
         else:
-            onnx.save(_with_any_weights(search.space, one.architecture, seed=seed), path)
+            onnx.save(with_any_weights(search.space, one.architecture, seed=seed), path)
         found = Counter(part.layer.key for part in read_network(path).layers)
         if found != Counter(layer.key for layer in one.layers):
             if one.is_winner:
@@ -160,7 +160,7 @@ def write_networks(
     return tuple(paths)
 
 
-def _with_any_weights(space: Space, architecture: Architecture, *, seed: int) -> onnx.ModelProto:
+def with_any_weights(space: Space, architecture: Architecture, *, seed: int) -> onnx.ModelProto:
     """Export a network whose activations are of ordinary size: denormal numbers would be slow."""
     with reproducible(seed, threads=1):
         network = Network(space, architecture)

@@ -20,6 +20,7 @@ Notation::
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import OrderedDict
 from typing import Protocol
@@ -90,7 +91,8 @@ class ExactPotential:
 
         Σ_k n_k (p + m_k)^c = Σ_j binom(c, j) p^(c-j) Σ_k n_k m_k^j
 
-    whose inner sums, cumulative over k, are laid down once a node is looked at; a value costs one search and c + 1 terms.
+    whose inner sums, cumulative over k, are laid down at once where they are few, else when a node is first looked at; a
+    value costs one search and c + 1 terms.
     Where a maximum belongs to the cost (memory), there is one histogram per level of it, up to sixteen.
 
     Args:
@@ -119,6 +121,8 @@ class ExactPotential:
         self._moments: OrderedDict[tuple[int, int, int, int], tuple[FloatArray, FloatArray]] = OrderedDict()
         self._room = _MOMENTS
         self._binomials = np.array([math.comb(sharpness, j) for j in range(sharpness + 1)], dtype=float)
+        if nodes * self.buckets * (sharpness + 1) * self._levels.count <= _MOMENTS:
+            self._lay_down()
 
     def values(self, slot: int, nodes: IntArray, spent: IntArray) -> FloatArray:
         """Give Φ(s, a); see :class:`Potential`."""
@@ -201,6 +205,12 @@ class ExactPotential:
         sums = np.sum(self._binomials * powers * moments[np.maximum(last, 0)], axis=1)
         return np.where(last >= 0, sums, 0.0)
 
+    def _lay_down(self) -> None:
+        """Make every node's sums ready, so that the first draws take no longer than later ones."""
+        for slot, histograms in enumerate(self._histograms):
+            for node, level in itertools.product(range(len(histograms)), range(self._levels.count)):
+                self._ready(slot, node, level, level)
+
     def _with_peak(self, spent: IntArray, peak: int) -> IntArray:
         """Put the largest part on top of what is added up so far, in ticks, shape (n,)."""
         if self._peak is None:
@@ -215,7 +225,7 @@ class ExactPotential:
             return self._moments[key]
         levels = self._histograms[slot][node][lowest : highest + 1]
         counts, means = levels[0] if len(levels) == 1 else self._gather(*map(np.concatenate, zip(*levels, strict=True)))
-        ready = (means, np.cumsum(counts[:, None] * means[:, None] ** np.arange(self.sharpness + 1), axis=0))
+        ready = (means, np.cumsum(counts[:, None] * np.vander(means, self.sharpness + 1, increasing=True), axis=0))
         self._moments[key] = ready
         self._room -= ready[1].size
         while self._room < 0 and len(self._moments) > 1:

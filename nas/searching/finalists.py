@@ -1,4 +1,4 @@
-"""The networks that a search found best, each trained alone: shared weights find them, this chooses among them."""
+"""The networks that a search found best, each trained alone: queries find them, this chooses among them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Finalist:
     """A network that was found, trained alone."""
 
     record: Record
-    """Of the query that found it: validation accuracy by shared weights, predicted latency."""
+    """Of the query that found it: validation accuracy, predicted latency."""
     architecture: Architecture
     network: Network
     validation_accuracy: float

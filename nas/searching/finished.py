@@ -32,7 +32,7 @@ class FoundNetwork:
     """Its place in the history, from 1."""
     architecture: Architecture
     accuracy: float
-    """By shared weights, in [0, 1]."""
+    """As queried, in [0, 1]."""
     latency_ms: float | None
     """As the search's predictor had it; None where it was not counted."""
     is_within: bool
@@ -50,7 +50,7 @@ class FinishedSearch:
     networks: tuple[FoundNetwork, ...]
     """In the order in which they were asked about."""
     finalists: tuple[int, ...]
-    """Queries of the networks that were trained alone, best by shared weights first."""
+    """Queries of the networks that were trained alone, best as queried first."""
     winner: FoundNetwork
 
     @property

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from nas.limits.signals import ACCURACY, CountedSignal
+from nas.limits.signals import CountedSignal
 from nas.networks.layers import network_layers
 from nas.searching.finalists import Finalist
 from nas.searching.front import pareto_front
 from nas.searching.run import Outcome
 from nas.space import Task, choice_label
+from nas.training.accuracy import JUDGED_BY
 from parsers.html_page import html_figure, html_page, html_table
 from parsers.roofline import macs
 from parsers.schema import Layer
@@ -112,14 +113,14 @@ def _told(layer: Layer) -> tuple[str, ...]:
 
 def _alternatives(outcome: Outcome, front: bytes) -> Iterator[str]:
     first = _heading(outcome.signals[0])
-    sought = _sought(outcome)
+    sought = outcome.sought
     yield "<h2>What else could be had</h2>"
     on_front = pareto_front(outcome.records)
     positions = {record.choices: number for number, record in enumerate(outcome.records, start=1)}
     yield html_figure(
         front,
         f"{sought.capitalize()} against {first} of {len(outcome.records)} networks, {len(on_front)} of them on the front.",
-        "Every network that was asked about. Costs are predicted. Accuracy by shared weights ranks networks; what one "
+        "Every network that was asked about. Costs are predicted. What a query tells ranks networks; what one "
         "reaches alone is another figure.",
     )
     yield html_table(
@@ -150,12 +151,6 @@ def _alternatives(outcome: Outcome, front: bytes) -> Iterator[str]:
 
 def _heading(signal: CountedSignal) -> str:
     return f"predicted {signal.name}, {signal.unit}".rstrip(", ")
-
-
-def _sought(outcome: Outcome) -> str:
-    """Name what the search asked for."""
-    primary = outcome.settings.primary
-    return "accuracy, shared weights" if primary == ACCURACY else f"by {primary}"
 
 
 def _finalist(one: Finalist, positions: dict[tuple[int, ...], int], *, is_winner: bool) -> tuple[str, ...]:
@@ -207,7 +202,7 @@ def _basis(outcome: Outcome, model: Path) -> Iterator[str]:
         return
     points: Sequence[str] = (
         costs,
-        "Accuracy is measured on the machine that searched: by shared weights for every query, alone for the finalists.",
+        f"Accuracy is measured where the search ran: by {JUDGED_BY[outcome.settings.accuracy]}, alone for the finalists.",
         choice,
         "best.onnx was run by ONNX Runtime and computes what torch computes.",
     )
@@ -228,9 +223,10 @@ def _settings(outcome: Outcome, model: Path) -> list[tuple[str, str]]:
         ("potential, epsilon, shaping", f"{settings.potential}, {settings.epsilon}, {settings.shaping}"),
         ("budget, patience", f"{settings.budget}, {settings.patience or 'none'}"),
         ("seed", str(settings.seed)),
+        ("accuracy", JUDGED_BY[settings.accuracy]),
         (
-            "epochs: shared, tuning, alone",
-            f"{settings.shared.epochs:g}, {settings.tuning.epochs:g}, {settings.alone.epochs:g}",
+            "epochs: shared, tuning, brief, alone",
+            ", ".join(f"{one.epochs:g}" for one in (settings.shared, settings.tuning, settings.brief, settings.alone)),
         ),
         ("finalists", str(settings.finalists)),
         ("model", model.as_posix()),

@@ -52,8 +52,9 @@ def write_search(outcome: Outcome, folder: Path, *, model: Path = Path(DEFAULT_M
         place["architecture"].write_text(_architecture_json(outcome), encoding="utf-8")
         write_history(outcome.records, space, signals, place["history"])
         write_front(outcome.records, space, signals, place["front"])
-        plot_front(outcome.records, winner.record, signals[0], title, place["front_plot"])
-        plot_learning_curve(outcome.records, title, place["learning_curve"])
+        shown = {"title": title, "sought": f"validation {outcome.sought}"}
+        plot_front(outcome.records, winner.record, signals[0], place["front_plot"], **shown)
+        plot_learning_curve(outcome.records, place["learning_curve"], **shown)
         page = report_html(
             outcome,
             model=model,
@@ -71,6 +72,7 @@ def _architecture_json(outcome: Outcome) -> str:
         "space": space.name,
         "image": [space.image.channels, space.image.height, space.image.width],
         "classes": space.classes,
+        "task": str(space.task),
         "latency_limit_ms": next((one.limit for one in outcome.signals if one.name == "latency"), None),
         "manual_latency_ms": next((one.manual for one in outcome.signals if one.name == "latency"), None),
         "primary": outcome.settings.primary,
@@ -100,7 +102,7 @@ def _described(
         "labels": [choice_label(choice) for choice in finalist.architecture],
         "predicted_latency_ms": costs.get("latency"),
         "predicted": {column_name(name): cost for name, cost in costs.items()},
-        "shared_accuracy": finalist.record.accuracy,
+        "query_accuracy": finalist.record.accuracy,
         "validation_accuracy": finalist.validation_accuracy,
         "test_accuracy": finalist.test_accuracy,
         "test_images": finalist.test_images,

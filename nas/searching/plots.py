@@ -17,15 +17,18 @@ from nas.searching.search import Record, best_record
 from parsers.plot_style import BLUE, GREY, ORANGE, STYLE
 
 
-def plot_front(records: Sequence[Record], winner: Record, signal: CountedSignal, title: str, path: Path) -> None:
+def plot_front(
+    records: Sequence[Record], winner: Record, signal: CountedSignal, path: Path, *, title: str, sought: str
+) -> None:
     """Draw every network that was asked about by its first cost and accuracy, the Pareto front and the winner.
 
     Args:
         records: the search's history.
         winner: which of them won once it was trained alone.
         signal: the first cost; its limit, if it has one, is drawn as the border that no network crosses.
-        title: above the picture.
         path: of the PNG.
+        title: above the picture.
+        sought: what queries told.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained", dpi=150)
@@ -66,7 +69,7 @@ def plot_front(records: Sequence[Record], winner: Record, signal: CountedSignal,
         axes.set(
             title=title,
             xlabel=f"predicted {signal.name}" + (f" [{signal.unit}]" if signal.unit else ""),
-            ylabel="validation accuracy, shared weights",
+            ylabel=sought,
         )
         _percent(axes)
         figure.legend(loc="outside lower center", ncols=3, fontsize=9)
@@ -76,8 +79,15 @@ def plot_front(records: Sequence[Record], winner: Record, signal: CountedSignal,
         figure.savefig(path)
 
 
-def plot_learning_curve(records: Sequence[Record], title: str, path: Path) -> None:
-    """Draw the accuracy of every query and the best so far, and below it how the controller was regulated."""
+def plot_learning_curve(records: Sequence[Record], path: Path, *, title: str, sought: str) -> None:
+    """Draw the answer of every query and the best so far, and below it how the controller was regulated.
+
+    Args:
+        records: the search's history.
+        path: of the PNG.
+        title: above the picture.
+        sought: what queries told.
+    """
     queries = range(1, len(records) + 1)
     found = [best_record(records[:count]) for count in queries]
     best = [record.accuracy if record else math.nan for record in found]
@@ -88,7 +98,7 @@ def plot_learning_curve(records: Sequence[Record], title: str, path: Path) -> No
             queries, [record.accuracy for record in records], s=22, color=GREY, linewidths=0, label="asked about"
         )
         top.plot(queries, best, drawstyle="steps-post", color=BLUE, linewidth=1.8, label="best so far")
-        top.set(title=title, ylabel="validation accuracy,\nshared weights")
+        top.set(title=title, ylabel=sought.replace(", ", ",\n"))
         _percent(top)
         top.legend(loc="lower right", fontsize=9)
         if records[0].epsilon is not None:

@@ -11,7 +11,7 @@ from nas.controllers.comet import CometSettings, EpsilonRule, Shaping
 from nas.controllers.controller import Controller
 from nas.errors import SettingsError
 from nas.limits.costs import Budget
-from nas.limits.signals import CountedSignal
+from nas.limits.signals import ACCURACY, CountedSignal
 from nas.networks.layers import network_layers
 from nas.searching.environment import SearchEnvironment
 from nas.searching.finalists import Finalist, tell_finalists, train_finalists, winner_of
@@ -22,8 +22,15 @@ from nas.searching.search import Record, Report, best_record, finalists, search
 from nas.searching.settings import RunSettings
 from nas.searching.workspace import Workspace
 from nas.space import Space
-from nas.training.accuracy import AccuracySource, SharedWeightsAccuracy, train_shared_weights
-from nas.training.rank import RankCheck, different, judge_both_ways, rank_correlation
+from nas.training.accuracy import (
+    JUDGED_BY,
+    AccuracyName,
+    AccuracySource,
+    BriefTrainingAccuracy,
+    SharedWeightsAccuracy,
+    train_shared_weights,
+)
+from nas.training.rank import RankCheck, different, judge_alone, rank_correlation
 from nas.training.train import reproducible
 from nas.trellis import Choices, architecture_of, choices_of
 
@@ -36,18 +43,25 @@ class Outcome:
     space: Space
     records: tuple[Record, ...]
     finalists: tuple[Finalist, ...]
-    """Best by shared weights first."""
+    """Best as queried first."""
     signals: tuple[CountedSignal, ...]
     """The costs that records have, in their order."""
     winner_latencies_ms: tuple[float, ...]
     """Predicted share of every layer of the winner in its latency; none where the predictor knows no latency."""
     ranks: RankCheck | None = None
-    """How shared weights ranked networks; None where nobody asked."""
+    """How queries ranked networks; None where nobody asked."""
 
     @property
     def winner(self) -> Finalist:
         """The network to ship."""
         return winner_of(self.finalists)
+
+    @property
+    def sought(self) -> str:
+        """What queries told, in a few words."""
+        if self.settings.primary != ACCURACY:
+            return f"by {self.settings.primary}"
+        return f"accuracy, {JUDGED_BY[self.settings.accuracy] if self.winner.test_images else 'the table'}"
 
 
 def run(settings: RunSettings, predictor: Predictor, stage: Stage, workspace: Workspace | None = None) -> Outcome:
@@ -58,7 +72,7 @@ def run(settings: RunSettings, predictor: Predictor, stage: Stage, workspace: Wo
 def conduct(
     prepared: Prepared, stage: Stage, workspace: Workspace | None = None, watch: Report = lambda _: None
 ) -> Outcome:
-    """Search, and train the best alone: shared weights rank well enough to find them, not to choose among them.
+    """Search, and train the best alone: queries rank well enough to find them, not to choose among them.
 
     Args:
         prepared: what is searched.
@@ -73,7 +87,7 @@ def conduct(
     settings, problem = prepared.settings, prepared.problem
     with reproducible(settings.seed, settings.threads):
         other_than_accuracy = primary_source(problem)
-        source = other_than_accuracy or prepared.answers or share_weights(prepared, stage, workspace)
+        source = other_than_accuracy or prepared.answers or measured_accuracy(prepared, stage, workspace)
         records = ask(prepared, source, stage, workspace, watch)
         # Training alone judges accuracy: where something else is asked for, the search itself has found the winner.
         best = finalists(records, 1 if other_than_accuracy else settings.finalists)
@@ -85,7 +99,8 @@ def conduct(
         trained = tell_finalists(prepared.answers, best, problem.space) or train_finalists(
             prepared, best, stage, workspace
         )
-        ranks = check_ranks(prepared, source, stage) if isinstance(source, SharedWeightsAccuracy) else None
+        is_measured = other_than_accuracy is None and prepared.answers is None
+        ranks = check_ranks(prepared, source, stage) if is_measured else None
     return Outcome(
         settings=settings,
         space=problem.space,
@@ -110,6 +125,16 @@ def _layer_latencies(prepared: Prepared, winner: Finalist) -> tuple[float, ...]:
     layers = network_layers(prepared.problem.space, winner.architecture)
     costs = prepared.predictor.predict_layers(layers, device_setting(prepared.settings.device)).network_latency_ms
     return () if costs is None else tuple(float(cost) for cost in costs)
+
+
+def measured_accuracy(prepared: Prepared, stage: Stage, workspace: Workspace | None = None) -> AccuracySource:
+    """Give what trains networks, or paths through shared weights, and judges them."""
+    settings = prepared.settings
+    if settings.accuracy == AccuracyName.SHARED:
+        return share_weights(prepared, stage, workspace)
+    return BriefTrainingAccuracy(
+        prepared.problem.space, prepared.images, schedule=settings.brief, seed=settings.seed, threads=settings.threads
+    )
 
 
 def share_weights(prepared: Prepared, stage: Stage, workspace: Workspace | None = None) -> SharedWeightsAccuracy:
@@ -149,7 +174,7 @@ def ask(
 
     def report(records: Sequence[Record]) -> None:
         if len(records) >= len(known):
-            advance(len(records), progress_note(records))
+            advance(len(records), progress_note(records, problem.budget.signals[0].unit))
         watch(records)
 
     with stage("Searching", settings.budget) as advance:
@@ -185,18 +210,17 @@ def _open_to_controller(budget: Budget, settings: RunSettings) -> Budget:
     return budget
 
 
-def check_ranks(prepared: Prepared, source: SharedWeightsAccuracy, stage: Stage) -> RankCheck | None:
-    """Hold shared weights against training alone, on networks that the search draws first; None where nobody asks."""
+def check_ranks(prepared: Prepared, source: AccuracySource, stage: Stage) -> RankCheck | None:
+    """Hold queries against training alone, on networks that the search draws first; None where nobody asks."""
     settings = prepared.settings
     if not settings.rank_check:
         return None
     # Another seed than that of the networks which the shared weights were trained on.
     networks = different(Sampler(prepared.problem, seed=settings.seed + 1).draw, settings.rank_check)
-    with stage(f"Ranking {len(networks)} other networks both ways", len(networks)) as advance:
-        ranked = judge_both_ways(
+    with stage(f"Training {len(networks)} other networks alone", len(networks)) as advance:
+        alone = judge_alone(
             prepared.problem.space,
             networks,
-            source,
             prepared.images,
             settings.alone,
             seed=settings.seed,
@@ -204,13 +228,15 @@ def check_ranks(prepared: Prepared, source: SharedWeightsAccuracy, stage: Stage)
             workers=workers_for(settings, len(networks)),
             advance=advance,
         )
-    return RankCheck(networks=len(ranked), correlation=rank_correlation(ranked))
+    queried = [source.accuracy(architecture) for architecture in networks]
+    return RankCheck(networks=len(networks), correlation=rank_correlation(queried, [one.accuracy for one in alone]))
 
 
-def progress_note(records: Sequence[Record]) -> str:
-    """Say in a few words how a search goes: the best so far, ε, the share of choices within the limit."""
+def progress_note(records: Sequence[Record], unit: str) -> str:
+    """Say in a few words how a search goes: the best so far and its first cost, ε, the share of choices within the limit."""
     last = records[-1]
     epsilon = "" if last.epsilon is None else f", ε {last.epsilon:.2f}"
     best = best_record(records)
-    told = f"best {best.accuracy:.1%} at {best.cost:.1f} ms" if best else "none within the limits yet"
+    cost = f"{best.cost:.3g} {unit}".rstrip() if best else ""
+    told = f"best {best.accuracy:.1%} at {cost}" if best else "none within the limits yet"
     return f"{told}{epsilon}, feasible {last.feasible_share:.0%}"

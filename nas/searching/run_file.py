@@ -23,8 +23,9 @@ from nas.datasets.table_accuracy import table_sha256
 from nas.errors import ResumeError, SettingsError
 from nas.limits.signals import ACCURACY, Limit, parse_limits
 from nas.limits.user_signal import signal_names
-from nas.searching.settings import DEFAULT_DATA, RunSettings, usual_settings
+from nas.searching.settings import DEFAULT_DATA, DEFAULT_SPACE, RunSettings, usual_settings
 from nas.spaces import space_sha256
+from nas.training.schedule import Schedules
 from parsers.device_config import DeviceConfig, load_device_config
 from parsers.toml_table import TomlTable
 
@@ -66,6 +67,8 @@ class RunOptions:
     torch_device: str | None = None
     shared_epochs: float | None = None
     tuning_epochs: float | None = None
+    accuracy: str | None = None
+    brief_epochs: float | None = None
     finalists: int | None = None
     alone_epochs: float | None = None
     rank_check: int | None = None
@@ -89,25 +92,27 @@ def settings_of(options: RunOptions) -> RunSettings:
     if options.device is None:
         raise SettingsError("Name one device: --tier flagship, or --device-config with a phone's name or TOML file.")
     device = load_device_config(options.device)
-    usual = usual_settings(device, _limits(options, device), options.data or DEFAULT_DATA)
+    limits = _limits(options, device)
+    usual = usual_settings(device, limits, options.data or DEFAULT_DATA, options.space or DEFAULT_SPACE)
     said = {
         item.name: value
         for item in fields(RunOptions)
         if item.name in _PLAIN and (value := getattr(options, item.name)) is not None
     }
-    shared, tuning, alone = options.shared_epochs, options.tuning_epochs, options.alone_epochs
-    return replace(
-        usual,
-        **said,
-        shared=usual.shared if shared is None else replace(usual.shared, epochs=shared),
-        tuning=usual.tuning if tuning is None else replace(usual.tuning, epochs=tuning),
-        alone=usual.alone if alone is None else replace(usual.alone, epochs=alone),
-    )
+    trained = {
+        name: replace(getattr(usual, name), epochs=epochs)
+        for name in _TRAININGS
+        if (epochs := getattr(options, f"{name}_epochs")) is not None
+    }
+    return replace(usual, **said, **trained)
 
 
 _PLAIN = frozenset(item.name for item in fields(RunOptions)) & frozenset(item.name for item in fields(RunSettings))
 _PLAIN -= {"device", "limits"}
 """Options that are settings as they stand."""
+
+_TRAININGS = tuple(item.name for item in fields(Schedules))
+"""Settings of which an option says the epochs."""
 
 
 def model_of(options: RunOptions) -> Path:
@@ -125,13 +130,11 @@ def complete(options: RunOptions) -> RunOptions:
     # A StrEnum is written as the word that it is.
     values = {name: getattr(settings, name) for name in _PLAIN}
     plain: dict[str, Any] = {name: str(item) if isinstance(item, str) else item for name, item in values.items()}
+    plain |= {f"{name}_epochs": float(getattr(settings, name).epochs) for name in _TRAININGS}
     return replace(
         options,
         **plain,
         limits=tuple(map(str, settings.limits)),
-        shared_epochs=float(settings.shared.epochs),
-        tuning_epochs=float(settings.tuning.epochs),
-        alone_epochs=float(settings.alone.epochs),
         model=model_of(options).as_posix(),
     )
 

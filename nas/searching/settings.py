@@ -16,9 +16,12 @@ from nas.limits.user_signal import load_user_signals, signal_names
 from nas.searching.goals import Goals, check_confidence, check_primary
 from nas.searching.problem import ControllerName, PotentialName, check_names
 from nas.spaces import make_space, space_label
+from nas.training.accuracy import AccuracyName
+from nas.training.known_ranks import usual_accuracy
 from nas.training.schedule import MNIST_5K_SCHEDULES, Schedule
 from parsers.device_config import DeviceConfig
 
+DEFAULT_SPACE = "mobilenetv2"
 DEFAULT_DATA = "mnist-5k"
 
 FEWEST_RANKS = 3
@@ -40,7 +43,7 @@ class RunSettings:
     """The share of networks that are to keep a limit once they are measured; 0 takes predictions as they are."""
     signals: tuple[str, ...] = ()
     """The user's own, each as ``module:function``."""
-    space: str = "mobilenetv2"
+    space: str = DEFAULT_SPACE
     data: str = DEFAULT_DATA
     controller: str = ControllerName.COMET
     assist: str = Assist.NEAR_BUDGET
@@ -54,23 +57,29 @@ class RunSettings:
     patience: int = 0
     """Queries in a row without a better network after which the search ends; 0 spends the whole budget."""
     seed: int = 0
+    accuracy: str = AccuracyName.BRIEF
+    """How queries judge networks."""
     shared: Schedule = MNIST_5K_SCHEDULES.shared
     """Of the weight-sharing network."""
     tuning: Schedule = MNIST_5K_SCHEDULES.tuning
     """Of each path's copy of the shared weights, before it is judged."""
+    brief: Schedule = MNIST_5K_SCHEDULES.brief
+    """Of every network that is asked about, where it is trained briefly."""
     finalists: int = 5
-    """How many of the networks that shared weights find best are trained alone; the best of those wins."""
+    """How many of the networks that queries find best are trained alone; the best of those wins."""
     alone: Schedule = MNIST_5K_SCHEDULES.alone
     """Of every finalist."""
     rank_check: int = 0
-    """How many other networks are trained alone at the end, to see whether shared weights rank them alike; 0 for none."""
+    """How many other networks are trained alone at the end, to see whether queries rank them alike; 0 for none."""
     threads: int = 1
     """Of torch."""
     torch_device: str = CPU
     """Where networks are trained and judged: ``cpu``, or a GPU as ``cuda`` or ``cuda:1``."""
 
 
-def usual_settings(device: DeviceConfig, limits: tuple[Limit, ...], data: str) -> RunSettings:
+def usual_settings(
+    device: DeviceConfig, limits: tuple[Limit, ...], data: str, space: str = DEFAULT_SPACE
+) -> RunSettings:
     """Give what is usual where nothing else is said: how long networks learn hangs on how many images there are.
 
     Raises:
@@ -78,7 +87,15 @@ def usual_settings(device: DeviceConfig, limits: tuple[Limit, ...], data: str) -
     """
     usual = data_source(data).schedules
     return RunSettings(
-        device=device, limits=limits, data=data, shared=usual.shared, tuning=usual.tuning, alone=usual.alone
+        device=device,
+        limits=limits,
+        space=space,
+        data=data,
+        accuracy=usual_accuracy(space, data),
+        shared=usual.shared,
+        tuning=usual.tuning,
+        brief=usual.brief,
+        alone=usual.alone,
     )
 
 
@@ -96,6 +113,7 @@ def check_settings(settings: RunSettings) -> None:
         ("assist", settings.assist, Assist),
         ("epsilon", settings.epsilon, EpsilonRule),
         ("shaping", settings.shaping, Shaping),
+        ("accuracy", settings.accuracy, AccuracyName),
     ):
         if name not in set(known):
             raise SettingsError(f"No --{option} {name!r}. Known: {', '.join(known)}.")
@@ -173,7 +191,7 @@ def search_name(settings: RunSettings, model: Path) -> str:
 
     The same settings have the same name, and other settings another one.
     """
-    usual = usual_settings(settings.device, settings.limits, settings.data)
+    usual = usual_settings(settings.device, settings.limits, settings.data, settings.space)
     parts = [
         settings.device.name,
         space_label(settings.space),
@@ -197,6 +215,8 @@ def search_name(settings: RunSettings, model: Path) -> str:
         ("with-", "-".join(signal_names(settings.signals)), ""),
         ("shared", f"{settings.shared.epochs:g}", f"{usual.shared.epochs:g}"),
         ("tuning", f"{settings.tuning.epochs:g}", f"{usual.tuning.epochs:g}"),
+        ("", settings.accuracy, usual.accuracy),
+        ("brief", f"{settings.brief.epochs:g}", f"{usual.brief.epochs:g}"),
         ("finalists", settings.finalists, usual.finalists),
         ("alone", f"{settings.alone.epochs:g}", f"{usual.alone.epochs:g}"),
         ("ranks", settings.rank_check, usual.rank_check),

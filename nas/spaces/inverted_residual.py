@@ -14,8 +14,8 @@ from nas.space import Carried, Choice, Image, Slot, behind_block
 class InvertedResidual:
     """Expand 1×1, depthwise k×k, project 1×1; it may add its input.
 
-    Only blocks of one expansion ratio share weights: a depthwise convolution of raw features and one of expanded
-    features have nothing to learn from each other.
+    Blocks of all expansion ratios share weights, and take the first so many middle channels, but for those that do not
+    expand: a depthwise convolution of raw features and one of expanded features have nothing to learn from each other.
     """
 
     kernel_size: int
@@ -43,7 +43,8 @@ class InvertedResidual:
     def operations(self, slot: Slot, carried: Carried) -> tuple[Operation, ...]:
         """List two or three convolutions, each with its normalisation."""
         source, middle = carried.features, carried.channels * self.expansion
-        shared, inner = f"slot{slot.number}_e{self.expansion}", f"{slot.writes}_middle"
+        shared = f"slot{slot.number}" if self.expansion > 1 else f"slot{slot.number}_unexpanded"
+        inner = f"{slot.writes}_middle"
         wide = replace(source, channels=middle)
         expand = convolution(
             slot.reads,
@@ -84,6 +85,30 @@ class Stage:
     widths: tuple[int, ...]
     manual_width: int
     manual_expansion: int
+
+
+def scaled_width(channels: int, width: float) -> int:
+    """Scale channels to an even number, four at least."""
+    return max(4, 2 * round(channels * width / 2))
+
+
+def scaled_stages(stages: Sequence[Stage], *, depth: float, width: float) -> list[Stage]:
+    """Scale a design by hand, and leave it no choice of width.
+
+    Args:
+        stages: of the design.
+        depth: of every stage's blocks, rounded, at least one; 1 is as by hand.
+        width: of every block's channels, rounded to even numbers, at least four; 1 is as by hand.
+    """
+    return [
+        replace(
+            stage,
+            slots=max(1, round(stage.slots * depth)),
+            widths=(channels := scaled_width(stage.manual_width, width),),
+            manual_width=channels,
+        )
+        for stage in stages
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from nas.space import Image, Space
-from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, stage_slots
+from nas.spaces.inverted_residual import ClassifierHead, ConvolutionStem, Stage, scaled_stages, stage_slots
 
 KERNEL_SIZES = (3, 5, 7)
 EXPANSIONS = (1, 2, 3, 4, 5, 6)
@@ -61,24 +60,16 @@ def mobilenetv2_tiny(image: Image, classes: int) -> Space:
 
 
 def scaled_mobilenetv2(image: Image, classes: int, *, depth: float, width: float) -> Space:
-    """Build the one network that MobileNetV2 by hand becomes when it is scaled, as a space without a choice.
+    """Build a space whose design by hand is MobileNetV2, scaled; it has no choice of width.
 
     Args:
         image: what it looks at.
         classes: what it tells apart.
-        depth: of every stage's blocks, rounded, at least one; 1 is as by hand.
-        width: of every block's channels, rounded to even numbers, at least four; 1 is as by hand.
+        depth: of every stage's blocks; see :func:`nas.spaces.inverted_residual.scaled_stages`.
+        width: of every block's channels.
     """
     large = min(image.height, image.width) >= LARGE_IMAGE
-    stages = [
-        replace(
-            stage,
-            slots=max(1, round(stage.slots * depth)),
-            widths=(channels := max(4, 2 * round(stage.manual_width * width / 2)),),
-            manual_width=channels,
-        )
-        for stage in (_LARGE if large else _SMALL)
-    ]
+    stages = scaled_stages(_LARGE if large else _SMALL, depth=depth, width=width)
     stem, head = (32, 1280) if large else (8, 96)
     return _space("mobilenetv2-scaled", image, classes, stages, stem=stem, head=head)
 

@@ -22,7 +22,7 @@ from nas.networks.operations import (
     separable_convolution,
 )
 from nas.space import Carried, Image, Slot, Space, Task
-from nas.spaces.inverted_residual import ConvolutionStem, Stage, stage_slots
+from nas.spaces.inverted_residual import ConvolutionStem, Stage, scaled_stages, scaled_width, stage_slots
 from nas.spaces.mobilenetv2 import EXPANSIONS, KERNEL_SIZES, LARGE_IMAGE
 
 DECONVOLUTION_KERNEL_SIZES = (3, 5)
@@ -187,6 +187,21 @@ def mobilenetv2_decoder(image: Image, classes: int) -> Space:
     if min(image.height, image.width) >= LARGE_IMAGE:
         return _space(image, classes, _LARGE, stem=32, last=(4, 8, 12))
     return _space(image, classes, _SMALL, stem=8, last=(2, 4, 6))
+
+
+def scaled_mobilenetv2_decoder(image: Image, classes: int, *, depth: float, width: float) -> Space:
+    """Build a space whose design by hand is that of :func:`mobilenetv2_decoder`, scaled; it has no choice of width.
+
+    Args:
+        image: what it looks at.
+        classes: what it tells apart, the background among them.
+        depth: of every stage's blocks; see :func:`nas.spaces.inverted_residual.scaled_stages`.
+        width: of every block's and level's channels.
+    """
+    large = min(image.height, image.width) >= LARGE_IMAGE
+    stages = scaled_stages(_LARGE if large else _SMALL, depth=depth, width=width)
+    last = scaled_width(8 if large else 4, width)
+    return _space(image, classes, stages, stem=32 if large else 8, last=(last,))
 
 
 def _space(image: Image, classes: int, stages: Sequence[Stage], *, stem: int, last: tuple[int, ...]) -> Space:

@@ -1,12 +1,14 @@
 """Where the primary reward comes from: the accuracy of a finished network, in [0, 1].
 
-One query is one network. The weight-sharing network answers in a fraction of a second; a table or a user's function
-answers through the same Protocol.
+One query is one network. Paths through shared weights and networks that were trained briefly have their accuracy measured
+in seconds; a table or a user's function answers through the same Protocol.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 import torch
@@ -19,10 +21,25 @@ from nas.space import Architecture, Space
 from nas.training.checkpoint import Checkpoint
 from nas.training.quality import accuracy_of
 from nas.training.schedule import Schedule
-from nas.training.train import Advance, channels_last, descend, reproducible
+from nas.training.train import Advance, channels_last, descend, reproducible, train_alone
 
 CALIBRATION_IMAGES = 1000
 """From which normalisation is taken, or as many as have so many pixels of 28 × 28 images, and 64 at least."""
+
+
+class AccuracyName(StrEnum):
+    """How a query judges a network."""
+
+    SHARED = "shared"
+    """As a path through the weight-sharing network."""
+    BRIEF = "brief"
+    """Trained briefly, from fresh weights."""
+
+
+JUDGED_BY: Mapping[str, str] = MappingProxyType(
+    {AccuracyName.SHARED: "shared weights", AccuracyName.BRIEF: "brief training"}
+)
+"""How it is called."""
 
 
 class AccuracySource(Protocol):
@@ -63,6 +80,35 @@ class SharedWeightsAccuracy:
                 descend(network, network.forward, self.train, self.tuning, seed=self.seed, advance=lambda *_: None)
             recalibrate(network, self.train.batch(self.calibration)[0])
             return accuracy_of(network.eval(), self.validation)
+
+
+class BriefTrainingAccuracy:
+    """Validation accuracy after a brief training from fresh weights, which no other network has a part in.
+
+    Args:
+        space: whose networks are asked about.
+        data: whose training images are learned from, and whose validation images are judged.
+        schedule: of every training.
+        seed: of every training.
+        threads: of torch.
+    """
+
+    def __init__(self, space: Space, data: Data, *, schedule: Schedule, seed: int, threads: int) -> None:
+        self.space, self.data, self.schedule, self.seed, self.threads = space, data, schedule, seed, threads
+
+    def accuracy(self, architecture: Architecture) -> float:
+        """Give the share of validation images that the network gets right."""
+        trained = train_alone(
+            self.space,
+            architecture,
+            self.data,
+            self.schedule,
+            seed=self.seed,
+            threads=self.threads,
+            advance=lambda *_: None,
+        )
+        with reproducible(self.seed, self.threads):
+            return accuracy_of(trained.network, self.data.validation)
 
 
 @torch.no_grad()

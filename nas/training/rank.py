@@ -1,7 +1,6 @@
-"""Do shared weights rank networks as training each alone does? Twenty networks, both accuracies, Spearman's coefficient.
+"""Do queries rank networks as training each alone does? Twenty networks, both accuracies, Spearman's coefficient.
 
-Shared weights are judged by what a search asks of them: their networks are drawn as a search draws its first ones, near the
-limit. Such networks lie closer together than networks at large, so that the coefficient is lower than it would be over the
+Queries are judged by what a search asks of them: their networks are drawn as a search draws its first ones, near the limit. Such networks lie closer together than networks at large, so that the coefficient is lower than it would be over the
 whole space, and closer to what counts.
 """
 
@@ -15,7 +14,6 @@ from scipy.stats import spearmanr
 
 from nas.datasets.splits import Data
 from nas.space import Architecture, Space
-from nas.training.accuracy import AccuracySource
 from nas.training.curve import gain_of_last_third
 from nas.training.quality import accuracy_of
 from nas.training.schedule import Schedule
@@ -28,29 +26,26 @@ _DRAWS_PER_NETWORK = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
-    """One network, judged both ways."""
+class Judged:
+    """One network, trained alone."""
 
-    shared: float
-    """Accuracy by shared weights, on validation images, in [0, 1]."""
-    alone: float
-    """Accuracy on validation images when trained alone, in [0, 1]."""
+    accuracy: float
+    """On validation images, in [0, 1]."""
     late_gain: float
-    """What the last third of that training gained, in [0, 1]."""
+    """What the last third of its training gained, in [0, 1]."""
 
 
-def rank_correlation(ranked: Sequence[Ranked]) -> float:
-    """Give Spearman's coefficient between both accuracies; 0 where one of them is the same for all networks.
+def rank_correlation(queried: Sequence[float], alone: Sequence[float]) -> float:
+    """Give Spearman's coefficient between two accuracies of the same networks; 0 where one is the same for all of them.
 
     Raises:
         ValueError: fewer than three networks.
     """
-    if len(ranked) < 3:
-        raise ValueError(f"{len(ranked)} networks have no ranks to compare")
-    shared, alone = [one.shared for one in ranked], [one.alone for one in ranked]
-    if len(set(shared)) == 1 or len(set(alone)) == 1:
+    if len(queried) < 3:
+        raise ValueError(f"{len(queried)} networks have no ranks to compare")
+    if len(set(queried)) == 1 or len(set(alone)) == 1:
         return 0.0
-    return float(spearmanr(shared, alone).statistic)
+    return float(spearmanr(queried, alone).statistic)
 
 
 def different(draw: Callable[[], Architecture], count: int) -> tuple[Architecture, ...]:
@@ -63,10 +58,9 @@ def different(draw: Callable[[], Architecture], count: int) -> tuple[Architectur
     return tuple(found)
 
 
-def judge_both_ways(
+def judge_alone(
     space: Space,
     architectures: Sequence[Architecture],
-    source: AccuracySource,
     data: Data,
     schedule: Schedule,
     *,
@@ -74,42 +68,40 @@ def judge_both_ways(
     threads: int,
     workers: int,
     advance: Advance,
-) -> tuple[Ranked, ...]:
-    """Ask shared weights about networks, and train each alone.
+) -> tuple[Judged, ...]:
+    """Train networks alone, each from fresh weights.
 
     Args:
         space: whose networks they are.
         architectures: the networks.
-        source: the shared weights.
         data: what is learned from and judged on.
-        schedule: of each training alone.
-        seed: of each training alone.
+        schedule: of each training.
+        seed: of each training.
         threads: of torch, in each worker.
         workers: processes that train beside each other; the result does not hang on them.
         advance: told how many networks are done.
     """
-    shared = [source.accuracy(architecture) for architecture in architectures]
     jobs = (
-        delayed(_alone)(space, architecture, data, schedule, seed=seed, threads=threads)
+        delayed(_judge)(space, architecture, data, schedule, seed=seed, threads=threads)
         for architecture in architectures
     )
-    ranked: list[Ranked] = []
-    for accuracy, (alone, gain) in zip(shared, Parallel(n_jobs=workers, return_as="generator")(jobs), strict=True):
-        ranked.append(Ranked(shared=accuracy, alone=alone, late_gain=gain))
-        advance(len(ranked), f"{accuracy:.1%} by shared weights, {alone:.1%} alone")
-    return tuple(ranked)
+    judged: list[Judged] = []
+    for one in Parallel(n_jobs=workers, return_as="generator")(jobs):
+        judged.append(one)
+        advance(len(judged), f"{one.accuracy:.1%}")
+    return tuple(judged)
 
 
-def _alone(
+def _judge(
     space: Space, architecture: Architecture, data: Data, schedule: Schedule, *, seed: int, threads: int
-) -> tuple[float, float]:
+) -> Judged:
     trained = train_alone(space, architecture, data, schedule, seed=seed, threads=threads, advance=while_parent_lives())
-    return accuracy_of(trained.network, data.validation), gain_of_last_third(trained.curve)
+    return Judged(accuracy=accuracy_of(trained.network, data.validation), late_gain=gain_of_last_third(trained.curve))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankCheck:
-    """How shared weights of one search ranked networks."""
+    """How the queries of one search ranked networks."""
 
     networks: int
     correlation: float

@@ -53,13 +53,17 @@ class Schedules:
     """Of the weight-sharing network."""
     tuning: Schedule
     """Of each path's copy of the shared weights, before it is judged."""
+    brief: Schedule
+    """Of each network from fresh weights, before it is judged, where no weights are shared."""
     alone: Schedule
     """Of every finalist."""
 
 
 _TUNING = Schedule(epochs=3, learning_rate=0.05, warmup=0.0)
 
-MNIST_5K_SCHEDULES = Schedules(shared=Schedule(epochs=100), tuning=_TUNING, alone=Schedule(epochs=30))
+MNIST_5K_SCHEDULES = Schedules(
+    shared=Schedule(epochs=100), tuning=_TUNING, brief=Schedule(epochs=5), alone=Schedule(epochs=30)
+)
 """For 2,000 small images."""
 
 
@@ -84,6 +88,11 @@ def usual_schedules(images: int) -> Schedules:
             epochs=_epochs(images, 3, least=6_000, most=12_800),
             learning_rate=usual.learning_rate / 2,
             warmup=0.0,
+        ),
+        brief=replace(
+            usual,
+            epochs=_epochs(images, 5, least=10_000, most=18_000),
+            learning_rate=usual.learning_rate / 2,
         ),
         alone=replace(usual, epochs=_epochs(images, 30, least=60_000, most=660_000), settled=1 / 3),
     )

@@ -48,7 +48,7 @@ class Candidate:
     """Its place in the history; None for one that was drawn."""
     is_winner: bool = False
     accuracy: float | None
-    """By shared weights; None where nobody asked."""
+    """As queried; None where nobody asked."""
     architecture: Architecture
     layers: tuple[Layer, ...]
     costs: tuple[float, ...]

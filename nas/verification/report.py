@@ -101,7 +101,7 @@ def _network(one: Checked, verification: Verification) -> dict[str, object]:
         "group": candidate.group.value,
         "query": "random" if candidate.query is None else candidate.query,
         "winner": candidate.is_winner,
-        "shared_accuracy": candidate.accuracy,
+        "query_accuracy": candidate.accuracy,
         "architecture": json.loads(architecture_to_json(candidate.architecture)),
         "labels": [choice_label(choice) for choice in candidate.architecture],
         "search_predicted": asked,

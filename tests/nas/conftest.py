@@ -265,6 +265,7 @@ def tiny_settings() -> RunSettings:
         space="small",
         data="stripes",
         budget=8,
+        accuracy="shared",
         shared=Schedule(epochs=6),
         tuning=Schedule(epochs=2, learning_rate=0.05, warmup=0.0),
         alone=Schedule(epochs=12),

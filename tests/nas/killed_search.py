@@ -30,6 +30,7 @@ SETTINGS = (
         "--limit=latency=15ms",
         "--space=small",
         "--data=stripes",
+        "--accuracy=shared",
         "--shared-epochs=3",
         "--tuning-epochs=1",
     ),

@@ -19,7 +19,14 @@ from tests.nas.conftest import Nas
 def tiny(nas: Nas, tiny_world: None, predictor, monkeypatch: pytest.MonkeyPatch) -> Nas:  # noqa: ARG001
     """Run a tiny search with a predictor by formula."""
     monkeypatch.setattr("metamodel.interface.load_predictor", lambda _: predictor)
-    settings = ("--tier=low", "--space=small", "--data=stripes", "--shared-epochs=1", "--alone-epochs=1")
+    settings = (
+        "--tier=low",
+        "--space=small",
+        "--data=stripes",
+        "--accuracy=shared",
+        "--shared-epochs=1",
+        "--alone-epochs=1",
+    )
     return lambda *arguments: nas("run", *settings, "--budget=2", "--finalists=1", *arguments)
 
 
@@ -287,7 +294,7 @@ def test_a_searchs_own_file_starts_it_again(tiny: Nas, nas: Nas, tmp_path: Path,
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('device = "low"\ncolour = "blue"\n', "colour in mine.toml is not understood. Known: alone_epochs, "),
+        ('device = "low"\ncolour = "blue"\n', "colour in mine.toml is not understood. Known: accuracy, alone_epochs, "),
         ('device = "low"\nbudget = 0\n', "A budget of 0 accuracy queries finds nothing."),
         ('device = "low"\nbudget = 1.5\n', "budget in mine.toml must be of type int, not 1.5."),
         ('device = "low"\nlimits = "latency=3"\n', "limits in mine.toml must be a list of words."),

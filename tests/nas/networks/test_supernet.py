@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,9 @@ from nas.limits.signals import Limit
 from nas.networks.supernet import SuperNetwork
 from nas.searching.goals import Goals
 from nas.searching.problem import Problem, Sampler, pose
-from nas.space import Space
+from nas.space import Image, Space
 from nas.spaces.inverted_residual import InvertedResidual
+from nas.spaces.mobilenetv2 import mobilenetv2_tiny
 from nas.training.accuracy import SharedWeightsAccuracy, recalibrate, train_shared_weights
 from nas.training.schedule import Schedule
 
@@ -51,7 +54,7 @@ def test_a_smaller_kernel_is_the_middle_of_the_largest_and_fewer_channels_are_th
 
     (large_depthwise, large_project), (small_depthwise, small_project) = (
         [
-            supernet.cut_out((*before, block, None)).get_parameter(f"layers.slot2_e2_{part}.convolution.weight")
+            supernet.cut_out((*before, block, None)).get_parameter(f"layers.slot2_{part}.convolution.weight")
             for part in ("depthwise", "project")
         ]
         for block in (large, small)
@@ -61,7 +64,23 @@ def test_a_smaller_kernel_is_the_middle_of_the_largest_and_fewer_channels_are_th
     assert torch.equal(small_project, large_project[:4])
 
 
-def test_blocks_of_different_expansion_share_nothing(small_space: Space, supernet: SuperNetwork):
+def test_a_smaller_expansion_has_the_first_middle_channels():
+    space = mobilenetv2_tiny(Image(channels=1, height=12, width=12), classes=3)
+    supernet = SuperNetwork(space)
+
+    first, *others = space.manual()
+    wide, narrow = (
+        supernet.cut_out((replace(first, kernel_size=3, expansion=expansion), *others)).get_parameter(
+            "layers.slot0_depthwise.convolution.weight"
+        )
+        for expansion in (6, 3)
+    )
+
+    assert len(wide) == 2 * len(narrow)
+    assert torch.equal(narrow, wide[: len(narrow)])
+
+
+def test_blocks_that_do_not_expand_share_nothing_with_those_that_do(small_space: Space, supernet: SuperNetwork):
     before = small_space.manual()[:2]
     images = torch.randn(8, 1, 12, 12)
     supernet.zero_grad()
@@ -70,8 +89,8 @@ def test_blocks_of_different_expansion_share_nothing(small_space: Space, superne
     supernet(images, (*before, block, None)).sum().backward()
 
     touched = {name for name, weight in supernet.named_parameters() if weight.grad is not None}
-    assert any(name.startswith("layers.slot2_e1_") for name in touched)
-    assert not any(name.startswith("layers.slot2_e2_") for name in touched)
+    assert any(name.startswith("layers.slot2_unexpanded_") for name in touched)
+    assert not any(name.startswith(("layers.slot2_expand", "layers.slot2_depthwise")) for name in touched)
 
 
 def test_recalibration_takes_the_statistics_of_the_images_and_leaves_the_weights(

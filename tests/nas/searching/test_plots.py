@@ -44,14 +44,14 @@ ORANGE, BLUE, GREY = 0xD95F02, 0x2F6DB3, 0x9AA3AD
 def test_the_front_shows_the_winner_the_limit_and_the_front(tmp_path: Path):
     seen = records(0.5)
 
-    plot_front(seen, seen[0], LATENCY, "a search", tmp_path / "front.png")
+    plot_front(seen, seen[0], LATENCY, tmp_path / "front.png", title="a search", sought="accuracy")
 
     assert {ORANGE, BLUE} <= colours(tmp_path / "front.png")
 
 
 @pytest.mark.parametrize("epsilon", [0.5, None])
 def test_the_learning_curve_shows_epsilon_only_where_a_controller_has_one(epsilon: float | None, tmp_path: Path):
-    plot_learning_curve(records(epsilon), "a search", tmp_path / "curve.png")
+    plot_learning_curve(records(epsilon), tmp_path / "curve.png", title="a search", sought="accuracy")
 
     shown = colours(tmp_path / "curve.png")
     assert BLUE in shown
@@ -60,8 +60,8 @@ def test_the_learning_curve_shows_epsilon_only_where_a_controller_has_one(epsilo
 
 @pytest.mark.parametrize("few", [records(None)[:1], records(0.9)[:1]])
 def test_a_search_of_one_query_is_drawn_too(few: Sequence[Record], tmp_path: Path):
-    plot_front(few, few[0], replace(LATENCY, manual=1000.0), "one", tmp_path / "front.png")
-    plot_learning_curve(few, "one", tmp_path / "curve.png")
+    plot_front(few, few[0], replace(LATENCY, manual=1000.0), tmp_path / "front.png", title="one", sought="accuracy")
+    plot_learning_curve(few, tmp_path / "curve.png", title="one", sought="accuracy")
 
     assert GREY in colours(tmp_path / "curve.png")
     assert ORANGE in colours(tmp_path / "front.png")

@@ -155,7 +155,7 @@ def test_shared_weights_are_held_against_training_alone_where_asked(tiny_setting
     assert outcome.ranks.networks == 4
     assert -1 <= outcome.ranks.correlation <= 1
     assert outcome.ranks.weak == (outcome.ranks.correlation < 0.5)
-    assert stages.seen[-1] == ("Ranking 4 other networks both ways", 4, 4)
+    assert stages.seen[-1] == ("Training 4 other networks alone", 4, 4)
 
 
 def test_a_finalists_curve_ends_at_its_validation_accuracy(tiny_outcome: Outcome):
@@ -188,6 +188,18 @@ def test_progress_is_told_in_three_stages_to_their_ends(tiny_settings: RunSettin
 
 
 @pytest.mark.usefixtures("tiny_world")
+def test_a_search_by_brief_training_shares_no_weights(tiny_settings: RunSettings, predictor):
+    stages = Stages()
+    settings = dataclasses.replace(tiny_settings, accuracy="brief", brief=Schedule(epochs=12), budget=3)
+
+    outcome = run(settings, predictor, stages)
+
+    assert [title for title, _, _ in stages.seen] == ["Searching", "Training the best 3 alone"]
+    assert outcome.sought == "accuracy, brief training"
+    assert all(record.accuracy > 0.5 for record in outcome.records)
+
+
+@pytest.mark.usefixtures("tiny_world")
 def test_the_learned_potential_searches_too(tiny_settings: RunSettings, predictor):
     outcome = run(dataclasses.replace(tiny_settings, potential="learned", budget=3), predictor, Stages())
 
@@ -203,6 +215,7 @@ def test_the_learned_potential_searches_too(tiny_settings: RunSettings, predicto
         ({"potential": "magic"}, SettingsError, r"No potential 'magic'\. Known: exact, learned, online\."),
         ({"assist": "magic"}, SettingsError, r"No --assist 'magic'\. Known: none, mask, near-budget\."),
         ({"epsilon": "magic"}, SettingsError, r"No --epsilon 'magic'\. Known: co-regulated, constant\."),
+        ({"accuracy": "magic"}, SettingsError, r"No --accuracy 'magic'\. Known: shared, brief\."),
         ({"shaping": "magic"}, SettingsError, r"No --shaping 'magic'\. Known: policy, update, both\."),
         ({"patience": -1}, SettingsError, r"A patience of -1 queries cannot be\."),
         ({"rank_check": 2}, SettingsError, "2 networks have no ranks to compare. Give --rank-check 3"),
@@ -253,5 +266,5 @@ def test_a_note_on_progress_is_a_few_words(tiny_outcome: Outcome):
         tiny_outcome.records[0], accuracy=0.5, costs=(12.34,), epsilon=0.9, feasible_share=0.75
     )
 
-    assert progress_note([record]) == "best 50.0% at 12.3 ms, ε 0.90, feasible 75%"
-    assert progress_note([dataclasses.replace(record, epsilon=None)]) == "best 50.0% at 12.3 ms, feasible 75%"
+    assert progress_note([record], "ms") == "best 50.0% at 12.3 ms, ε 0.90, feasible 75%"
+    assert progress_note([dataclasses.replace(record, epsilon=None)], "") == "best 50.0% at 12.3, feasible 75%"

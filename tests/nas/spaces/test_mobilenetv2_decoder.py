@@ -20,7 +20,7 @@ from nas.space import (
     architecture_to_json,
     choice_label,
 )
-from nas.spaces.mobilenetv2_decoder import Level, Skip, mobilenetv2_decoder
+from nas.spaces.mobilenetv2_decoder import Level, Skip, mobilenetv2_decoder, scaled_mobilenetv2_decoder
 from nas.trellis import Trellis, space_trellis
 from parsers.roofline import macs
 
@@ -187,3 +187,11 @@ def test_architectures_survive_their_json_and_a_level_is_written_in_a_few_words(
 
     written = [choice_label(level(Skip.ADD)), choice_label(level(Skip.NONE, separable=False, kernel_size=5))]
     assert written == ["up3 c24 add separable", "up5 c24 none"]
+
+
+def test_scaled_by_one_it_is_the_network_by_hand_and_by_a_half_encoder_and_decoder_are_narrower(small: Space):
+    same, half = (scaled_mobilenetv2_decoder(SMALL, 2, depth=scale, width=scale) for scale in (1.0, 0.5))
+
+    assert network_layers(same, same.manual()) == network_layers(small, small.manual())
+    assert len(half.slots) == len(small.slots) - 3
+    assert [choice.channels for choice in half.manual()] == [4, 6, 12, 16, 12, 6, 4, 4]

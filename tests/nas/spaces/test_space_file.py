@@ -319,7 +319,10 @@ def test_a_function_of_the_users_gives_a_space(module: str):
     [
         ("other_classes", "mine is not of the images and classes that it was asked for"),
         ("without_slots", "mine has no slots"),
-        ("misnamed", "mine: convolution slot0_e1_depthwise reads 'y' as 4 channels of 6x6, but it is not there"),
+        (
+            "misnamed",
+            "mine: convolution slot0_unexpanded_depthwise reads 'y' as 4 channels of 6x6, but it is not there",
+        ),
         ("nothing", "nothing gives NoneType, no nas.space.Space"),
         ("one_argument", "cannot be called with an image size and a number of classes"),
     ],

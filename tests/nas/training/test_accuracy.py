@@ -9,7 +9,7 @@ from nas.datasets.splits import Scaling
 from nas.networks.supernet import SuperNetwork
 from nas.space import Image, Space, Task
 from nas.spaces.mobilenetv2_decoder import mobilenetv2_decoder
-from nas.training.accuracy import SharedWeightsAccuracy
+from nas.training.accuracy import BriefTrainingAccuracy, SharedWeightsAccuracy
 from nas.training.schedule import Schedule
 from nas.training.train import reproducible
 
@@ -60,3 +60,14 @@ def test_no_answer_hangs_on_what_was_asked_before(small_space: Space, easy_data:
 
     assert asked.accuracy(small_space.manual()) == first
     assert source(small_space, easy_data, epochs=0.5).accuracy(small_space.manual()) == first
+
+
+def test_a_brief_training_of_nothing_but_the_network_tells_more_the_longer_it_is(small_space: Space, easy_data: Data):
+    def judged(epochs: float) -> float:
+        schedule = Schedule(epochs=epochs, batch_size=32)
+        source = BriefTrainingAccuracy(small_space, easy_data, schedule=schedule, seed=0, threads=1)
+        source.accuracy((*small_space.manual()[:-1], None))
+        return source.accuracy(small_space.manual())
+
+    assert judged(0.2) < 0.7 < judged(8)
+    assert judged(8) == judged(8)

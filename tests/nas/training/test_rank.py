@@ -6,27 +6,23 @@ import pytest
 
 from nas.datasets.data import Data
 from nas.space import Architecture, Space
-from nas.training.rank import RankCheck, Ranked, different, judge_both_ways, rank_correlation
+from nas.training.rank import RankCheck, different, judge_alone, rank_correlation
 from nas.training.schedule import Schedule
-
-
-def ranked(*pairs: tuple[float, float]) -> list[Ranked]:
-    return [Ranked(shared=shared, alone=alone, late_gain=0.0) for shared, alone in pairs]
 
 
 def test_the_coefficient_is_spearmans_worked_by_hand():
     # Ranks 1 2 3 4 and 2 1 3 4: 1 - 6 (1 + 1) / (4 (16 - 1)) = 0.8.
-    assert rank_correlation(ranked((0.1, 0.6), (0.2, 0.5), (0.3, 0.7), (0.9, 0.8))) == pytest.approx(0.8)
-    assert rank_correlation(ranked((0.1, 0.9), (0.2, 0.5), (0.3, 0.1))) == pytest.approx(-1.0)
+    assert rank_correlation((0.1, 0.2, 0.3, 0.9), (0.6, 0.5, 0.7, 0.8)) == pytest.approx(0.8)
+    assert rank_correlation((0.1, 0.2, 0.3), (0.9, 0.5, 0.1)) == pytest.approx(-1.0)
 
 
 def test_accuracies_that_are_all_the_same_rank_nothing():
-    assert rank_correlation(ranked((0.1, 0.6), (0.1, 0.5), (0.1, 0.7))) == 0.0
+    assert rank_correlation((0.1, 0.1, 0.1), (0.6, 0.5, 0.7)) == 0.0
 
 
 def test_two_networks_have_no_ranks_to_compare():
     with pytest.raises(ValueError, match="2 networks"):
-        rank_correlation(ranked((0.1, 0.6), (0.2, 0.5)))
+        rank_correlation((0.1, 0.2), (0.6, 0.5))
 
 
 def test_no_network_is_drawn_twice_and_there_may_be_fewer_than_asked_for():
@@ -36,24 +32,13 @@ def test_no_network_is_drawn_twice_and_there_may_be_fewer_than_asked_for():
     assert different(itertools.cycle(few).__next__, 5) == tuple(few)
 
 
-class Counting:
-    """Answers with how often it was asked."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def accuracy(self, architecture: Architecture) -> float:  # noqa: ARG002
-        self.asked += 1
-        return self.asked / 10
-
-
-def test_networks_are_judged_both_ways_in_their_order(small_space: Space, easy_data: Data):
+def test_networks_are_trained_alone_in_their_order_and_alike(small_space: Space, easy_data: Data):
     told: list[int] = []
+    manual = small_space.manual()
 
-    judged = judge_both_ways(
+    judged = judge_alone(
         small_space,
-        [small_space.manual()] * 2,
-        Counting(),
+        [manual, (*manual[:-1], None), manual],
         easy_data,
         Schedule(epochs=6, batch_size=32),
         seed=0,
@@ -62,9 +47,9 @@ def test_networks_are_judged_both_ways_in_their_order(small_space: Space, easy_d
         advance=lambda done, _note: told.append(done),
     )
 
-    assert [one.shared for one in judged] == [0.1, 0.2]
-    assert judged[0].alone == judged[1].alone > 0.5
-    assert told == [1, 2]
+    assert judged[0] == judged[2] != judged[1]
+    assert judged[0].accuracy > 0.5
+    assert told == [1, 2, 3]
 
 
 def test_a_coefficient_below_a_half_is_weak():

@@ -31,6 +31,7 @@ def tiny_search_files(tiny_outcome: Outcome, easy_data: Data, tmp_path_factory: 
         space="small",
         data="stripes",
         budget=8,
+        accuracy="shared",
         shared_epochs=1,
         tuning_epochs=0,
         alone_epochs=1,

@@ -119,6 +119,7 @@ def test_a_search_can_be_verified_as_soon_as_it_ends(nas: Nas, shelf, tmp_path: 
     code, out, _ = nas(
         "run",
         *tiny,
+        "--accuracy=shared",
         "--shared-epochs=1",
         "--tuning-epochs=0",
         "--alone-epochs=1",

@@ -64,7 +64,7 @@ def test_the_document_holds_every_network_with_its_two_predictions_and_what_it_t
     assert winner["search_predicted"]["latency_ms"] == pytest.approx(winner["predicted_ms"])
     assert winner["measured_memory_mb"] == 5.5
     assert other["measured_memory_mb"] is None
-    assert (random["query"], random["shared_accuracy"]) == ("random", None)
+    assert (random["query"], random["query_accuracy"]) == ("random", None)
     assert random["signed_error"] == pytest.approx(1.0)
     assert (lost["status"], lost["measured_ms"], lost["signed_error"]) == ("contended", None, None)
     assert document["missing"] == ["random-2: contended"]
