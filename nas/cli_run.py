@@ -266,7 +266,8 @@ def run_search(
     prepared = prepare(settings, load_model(model_of(said)))
     for note in notes(prepared.problem, settings.potential):
         tell(note)
-    if prepared.data is not None and (warning := rank_warning(settings.space, settings.data, settings.accuracy)):
+    warning = rank_warning(settings.space, settings.data, settings.accuracy)
+    if warning is not None and prepared.trains_to_judge:
         tell(warning)
     if fresh:
         workspace.discard()

@@ -52,7 +52,7 @@ def write_search(outcome: Outcome, folder: Path, *, model: Path = Path(DEFAULT_M
         place["architecture"].write_text(_architecture_json(outcome), encoding="utf-8")
         write_history(outcome.records, space, signals, place["history"])
         write_front(outcome.records, space, signals, place["front"])
-        shown = {"title": title, "sought": f"validation {outcome.sought}"}
+        shown = {"title": title, "sought": outcome.sought}
         plot_front(outcome.records, winner.record, signals[0], place["front_plot"], **shown)
         plot_learning_curve(outcome.records, place["learning_curve"], **shown)
         page = report_html(

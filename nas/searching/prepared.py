@@ -12,6 +12,7 @@ from metamodel.interface import Predictor, Setting
 from nas.datasets.data import Data, data_source
 from nas.datasets.table_accuracy import TableAccuracy
 from nas.errors import DataError
+from nas.limits.signals import ACCURACY
 from nas.searching.problem import Problem, pose
 from nas.searching.settings import CPU, RunSettings, check_settings, goals_of
 from nas.spaces import make_space
@@ -38,6 +39,11 @@ class Prepared:
     predictor: Predictor
     answers: TableAccuracy | None = None
     """What knows them."""
+
+    @property
+    def trains_to_judge(self) -> bool:
+        """Whether a query trains something: accuracy is asked for, and no table knows it."""
+        return self.problem.goals.primary == ACCURACY and self.answers is None
 
     @property
     def images(self) -> Data:

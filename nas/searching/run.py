@@ -21,7 +21,7 @@ from nas.searching.problem import ControllerName, Problem, Sampler, make_control
 from nas.searching.search import Record, Report, best_record, finalists, search
 from nas.searching.settings import RunSettings
 from nas.searching.workspace import Workspace
-from nas.space import Space
+from nas.space import Space, Task
 from nas.training.accuracy import (
     JUDGED_BY,
     AccuracyName,
@@ -58,10 +58,11 @@ class Outcome:
 
     @property
     def sought(self) -> str:
-        """What queries told, in a few words."""
+        """What queries told, in a few words; what stands behind a comma says by what."""
         if self.settings.primary != ACCURACY:
-            return f"by {self.settings.primary}"
-        return f"accuracy, {JUDGED_BY[self.settings.accuracy] if self.winner.test_images else 'the table'}"
+            return f"primary signal, {self.settings.primary}"
+        score = "intersection over union" if self.space.task is Task.SEGMENTATION else "accuracy"
+        return f"validation {score}, {JUDGED_BY[self.settings.accuracy] if self.winner.test_images else 'the table'}"
 
 
 def run(settings: RunSettings, predictor: Predictor, stage: Stage, workspace: Workspace | None = None) -> Outcome:
@@ -99,8 +100,7 @@ def conduct(
         trained = tell_finalists(prepared.answers, best, problem.space) or train_finalists(
             prepared, best, stage, workspace
         )
-        is_measured = other_than_accuracy is None and prepared.answers is None
-        ranks = check_ranks(prepared, source, stage) if is_measured else None
+        ranks = check_ranks(prepared, source, stage) if prepared.trains_to_judge else None
     return Outcome(
         settings=settings,
         space=problem.space,
@@ -228,7 +228,11 @@ def check_ranks(prepared: Prepared, source: AccuracySource, stage: Stage) -> Ran
             workers=workers_for(settings, len(networks)),
             advance=advance,
         )
-    queried = [source.accuracy(architecture) for architecture in networks]
+    queried = []
+    with stage("Asking about the same networks", len(networks)) as advance:
+        for architecture in networks:
+            queried.append(source.accuracy(architecture))
+            advance(len(queried), f"{queried[-1]:.1%}")
     return RankCheck(networks=len(networks), correlation=rank_correlation(queried, [one.accuracy for one in alone]))
 
 

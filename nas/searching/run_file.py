@@ -29,7 +29,7 @@ from nas.training.schedule import Schedules
 from parsers.device_config import DeviceConfig, load_device_config
 from parsers.toml_table import TomlTable
 
-SCHEMA = 2
+SCHEMA = 3
 """Of ``run.toml``."""
 
 DEFAULT_MODEL = "models/default"

@@ -213,7 +213,7 @@ def test_starting_over_throws_the_unfinished_search_away(stopped: Nas, tmp_path:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("schema = 2", "schema = 1", "found.unfinished/run.toml is of another version of AutoCoMET (schema 1"),
+        ("schema = 3", "schema = 1", "found.unfinished/run.toml is of another version of AutoCoMET (schema 1"),
         ("torch = ", 'torch = "1.0" #', "began with another version of torch"),
         ("processor = ", 'processor = "z80" #', "began with another kind of processor"),
         ("budget = 2", "budgt = 2", "budgt in found.unfinished/run.toml is not understood."),
@@ -301,7 +301,7 @@ def test_a_searchs_own_file_starts_it_again(tiny: Nas, nas: Nas, tmp_path: Path,
         ('device = "giant"\n', "No tier or phone 'giant'"),
         ("device = \n", "mine.toml is no TOML"),
         ("budget = 3\n", "Name one device: --tier flagship"),
-        ("schema = 9\n", "mine.toml is of another version of AutoCoMET (schema 9; this one knows 2)."),
+        ("schema = 9\n", "mine.toml is of another version of AutoCoMET (schema 9; this one knows 3)."),
     ],
 )
 def test_a_config_that_cannot_be_is_one_line(nas: Nas, tmp_path: Path, content: str, message: str):

@@ -155,7 +155,10 @@ def test_shared_weights_are_held_against_training_alone_where_asked(tiny_setting
     assert outcome.ranks.networks == 4
     assert -1 <= outcome.ranks.correlation <= 1
     assert outcome.ranks.weak == (outcome.ranks.correlation < 0.5)
-    assert stages.seen[-1] == ("Training 4 other networks alone", 4, 4)
+    assert stages.seen[-2:] == [
+        ("Training 4 other networks alone", 4, 4),
+        ("Asking about the same networks", 4, 4),
+    ]
 
 
 def test_a_finalists_curve_ends_at_its_validation_accuracy(tiny_outcome: Outcome):
@@ -195,8 +198,15 @@ def test_a_search_by_brief_training_shares_no_weights(tiny_settings: RunSettings
     outcome = run(settings, predictor, stages)
 
     assert [title for title, _, _ in stages.seen] == ["Searching", "Training the best 3 alone"]
-    assert outcome.sought == "accuracy, brief training"
+    assert outcome.sought == "validation accuracy, brief training"
     assert all(record.accuracy > 0.5 for record in outcome.records)
+
+
+def test_what_queries_told_is_named_by_the_signal_and_by_how_it_came_about(tiny_outcome: Outcome):
+    by_latency = dataclasses.replace(tiny_outcome.settings, primary="latency")
+
+    assert tiny_outcome.sought == "validation accuracy, shared weights"
+    assert dataclasses.replace(tiny_outcome, settings=by_latency).sought == "primary signal, latency"
 
 
 @pytest.mark.usefixtures("tiny_world")
