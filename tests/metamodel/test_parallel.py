@@ -33,7 +33,11 @@ def test_one_failing_task_ends_the_rest():
     def fail():
         raise ValueError("broken")
 
-    tasks = [fail, *(partial(started.append, number) for number in range(1000))]
+    def start(number):
+        started.append(number)
+        threading.Event().wait(0.001)  # long enough for whoever waits for the first to hear of it
+
+    tasks = [fail, *(partial(start, number) for number in range(1000))]
     with pytest.raises(ValueError, match="broken"):
         run_all(tasks, notes=[""] * len(tasks), advance=lambda *step: None, workers=1)  # noqa: ARG005
 
